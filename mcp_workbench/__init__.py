@@ -1,0 +1,96 @@
+"""The MCP workbench: connect any MCP server from a notebook, look at it, call it, measure it.
+
+>>> from mcp_workbench import Workbench
+>>> wb = Workbench("python -m mcp_server_time")
+>>> wb.tools
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mcp_workbench.errors import (
+        ArgumentsError,
+        CallTimeoutError,
+        ClosedError,
+        ConnectionLostError,
+        LoopError,
+        NestedLoopsError,
+        ProtocolError,
+        TargetError,
+        UnknownToolError,
+        UnreachableError,
+        UsageError,
+        WorkbenchError,
+    )
+    from mcp_workbench.kernel.hosting import HostedServer, aserve, serve
+    from mcp_workbench.kernel.nesting import allow_nested_loops
+    from mcp_workbench.kernel.results import CallResult
+    from mcp_workbench.kernel.session import Session
+    from mcp_workbench.load.summary import Summary
+    from mcp_workbench.records import CallRecord, Outcome
+    from mcp_workbench.workbench import Workbench
+
+__version__ = "0.1.0"
+
+# Names load when they are first used: importing the package costs next to nothing, and has no side effects.
+_HOMES = {
+    "errors": (
+        "ArgumentsError",
+        "CallTimeoutError",
+        "ClosedError",
+        "ConnectionLostError",
+        "LoopError",
+        "NestedLoopsError",
+        "ProtocolError",
+        "TargetError",
+        "UnknownToolError",
+        "UnreachableError",
+        "UsageError",
+        "WorkbenchError",
+    ),
+    "kernel.hosting": ("HostedServer", "aserve", "serve"),
+    "kernel.nesting": ("allow_nested_loops",),
+    "kernel.results": ("CallResult",),
+    "kernel.session": ("Session",),
+    "load.summary": ("Summary",),
+    "records": ("CallRecord", "Outcome"),
+    "workbench": ("Workbench",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ArgumentsError",
+    "CallRecord",
+    "CallResult",
+    "CallTimeoutError",
+    "ClosedError",
+    "ConnectionLostError",
+    "HostedServer",
+    "LoopError",
+    "NestedLoopsError",
+    "Outcome",
+    "ProtocolError",
+    "Session",
+    "Summary",
+    "TargetError",
+    "UnknownToolError",
+    "UnreachableError",
+    "UsageError",
+    "Workbench",
+    "WorkbenchError",
+    "allow_nested_loops",
+    "aserve",
+    "serve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        value = globals()[name] = getattr(import_module(f"mcp_workbench.{_HOME_OF[name]}"), name)
+        return value
+    raise AttributeError(f"module 'mcp_workbench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME_OF})

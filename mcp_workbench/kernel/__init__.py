@@ -1,0 +1,1 @@
+"""Living inside a kernel: the loop thread, targets, connections, hosted servers."""

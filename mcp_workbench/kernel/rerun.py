@@ -1,0 +1,46 @@
+"""Running a cell again: what it opened before is closed, so that a second run replaces instead of piling up."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    execution: int
+    close: Callable[[], Awaitable[None]]
+
+
+_opened: dict[tuple[str, str], list[_Opened]] = {}
+
+
+async def replace_earlier(kind: str, name: str, close: Callable[[], Awaitable[None]]) -> None:
+    """Close what an earlier cell opened under the same name, and remember ``close`` for the next time.
+
+    Two of one name opened by the same cell live side by side; so do all those of a plain Python program, where no
+    cell is run again.
+
+    Args:
+        kind: what is opened; a workbench never replaces a hosted server.
+        name: the name under which it is known to the user.
+        close: closes it; awaited on the background loop.
+    """
+    execution = execution_count()
+    if execution is None:
+        return
+    there = _opened.setdefault((kind, name), [])
+    stale = [opened for opened in there if opened.execution != execution]
+    there[:] = [opened for opened in there if opened.execution == execution]
+    there.append(_Opened(execution, close))
+    for opened in stale:
+        await opened.close()
+
+
+def execution_count() -> int | None:
+    """Return the number of the cell that is being run; ``None`` outside of IPython."""
+    # Asked only where IPython is loaded already: a plain program does not pay for it.
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell.execution_count if shell is not None else None

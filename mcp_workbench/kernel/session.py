@@ -1,0 +1,188 @@
+"""A session: one target seen from any thread or loop, with blocking and awaitable names side by side."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import weakref
+from typing import Any, TypeVar
+
+from mcp_types import Prompt, Resource, ResourceTemplate, Tool
+
+from mcp_workbench.errors import ClosedError
+from mcp_workbench.kernel.connection import Connection, Limits
+from mcp_workbench.kernel.loop import background
+from mcp_workbench.kernel.rerun import replace_earlier
+from mcp_workbench.kernel.results import CallResult
+from mcp_workbench.kernel.targets import Target
+from mcp_workbench.records import CallLog, read_arguments
+
+T = TypeVar("T")
+
+
+class Session:
+    """A connected target. What the server answers to a call is returned, good or bad; what prevents an answer raises.
+
+    Args:
+        target: what to connect to, as :func:`~mcp_workbench.kernel.targets.read_target` gives it.
+        limits: timeouts and sizes.
+
+    Attributes:
+        log: the records of all calls, across reconnections.
+    """
+
+    def __init__(self, target: Target, limits: Limits | None = None) -> None:
+        self.target = target
+        self.limits = limits or Limits()
+        self.log = CallLog()
+        self._connection: Connection | None = None
+        # A session that nobody holds any more leaves its server.
+        self._finalizer: weakref.finalize[..., Any] | None = None
+
+    # The same names twice: blocking, and with an "a" before them to be awaited.
+
+    def open(self) -> Session:
+        """Connect.
+
+        Raises:
+            UnreachableError: the target is not there, or no MCP server answered within the timeout.
+        """
+        background().run(self._open())
+        return self
+
+    async def aopen(self) -> Session:
+        """Connect, as :meth:`open` does."""
+        await background().arun(self._open())
+        return self
+
+    def close(self) -> None:
+        """Leave the server; one that was started is ended. Closing twice is no error."""
+        background().run(self._close())
+
+    async def aclose(self) -> None:
+        """Leave the server, as :meth:`close` does."""
+        await background().arun(self._close())
+
+    def reconnect(self) -> None:
+        """Leave the server, if it is still there, and connect again; the records stay."""
+        background().run(self._reconnect())
+
+    async def areconnect(self) -> None:
+        """Connect again, as :meth:`reconnect` does."""
+        await background().arun(self._reconnect())
+
+    def call(self, tool: str, arguments: dict[str, Any] | None = None, *, timeout: float | None = None) -> CallResult:
+        """Call a tool once; the interrupt button cancels the call.
+
+        Args:
+            tool: the tool's name, sent as it is.
+            arguments: a JSON object.
+            timeout: seconds for this call; the session's own if ``None``.
+
+        Returns:
+            What the server answered: ``ok``, ``text``, ``structured``, or the ``error``.
+
+        Raises:
+            ArgumentsError: the arguments are no JSON object; nothing was sent.
+            CallTimeoutError: no answer within the timeout; the call was cancelled.
+            ConnectionLostError: the server is gone; ``reconnect()`` opens a new connection.
+            ClosedError: the session was closed.
+        """
+        return background().run(self._call(tool, arguments, timeout))
+
+    async def acall(
+        self, tool: str, arguments: dict[str, Any] | None = None, *, timeout: float | None = None
+    ) -> CallResult:
+        """Call a tool once, as :meth:`call` does; cancelling the await cancels the call."""
+        return await background().arun(self._call(tool, arguments, timeout))
+
+    def submit(
+        self, tool: str, arguments: dict[str, Any] | None = None, *, timeout: float | None = None
+    ) -> concurrent.futures.Future[CallResult]:
+        """Start a call and return at once; cancelling the future cancels the call. Errors are in the future."""
+        return background().submit(self._call(tool, arguments, timeout))
+
+    def tools(self) -> list[Tool]:
+        """Return the tools that the server lists now."""
+        return background().run(self._list(Tool))
+
+    async def atools(self) -> list[Tool]:
+        """Return the tools, as :meth:`tools` does."""
+        return await background().arun(self._list(Tool))
+
+    def resources(self) -> list[Resource]:
+        """Return the resources that the server lists now; none if it has no such capability."""
+        return background().run(self._list(Resource))
+
+    async def aresources(self) -> list[Resource]:
+        """Return the resources, as :meth:`resources` does."""
+        return await background().arun(self._list(Resource))
+
+    def resource_templates(self) -> list[ResourceTemplate]:
+        """Return the resource templates that the server lists now; none if it has no such capability."""
+        return background().run(self._list(ResourceTemplate))
+
+    async def aresource_templates(self) -> list[ResourceTemplate]:
+        """Return the resource templates, as :meth:`resource_templates` does."""
+        return await background().arun(self._list(ResourceTemplate))
+
+    def prompts(self) -> list[Prompt]:
+        """Return the prompts that the server lists now; none if it has no such capability."""
+        return background().run(self._list(Prompt))
+
+    async def aprompts(self) -> list[Prompt]:
+        """Return the prompts, as :meth:`prompts` does."""
+        return await background().arun(self._list(Prompt))
+
+    @property
+    def connection(self) -> Connection:
+        """The connection that is open now.
+
+        Raises:
+            ClosedError: the session was not opened.
+        """
+        if self._connection is None:
+            raise ClosedError(f"{self.target.name!r} is not open yet; open() it first")
+        return self._connection
+
+    @property
+    def stderr(self) -> str:
+        """The last of what the server wrote on its standard error, or logged, if it lives in this process."""
+        return "" if self._connection is None else self._connection.said()
+
+    async def _open(self) -> None:
+        connection = Connection(self.target, self.limits, self.log)
+        await replace_earlier(
+            "session",
+            self.target.name,
+            lambda: connection.close("a later cell opened another of the same name; give one of them name=..."),
+        )
+        await connection.open()
+        self._connection = connection
+        self._finalizer = weakref.finalize(self, _leave, connection)
+
+    async def _close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _reconnect(self) -> None:
+        await self._close()
+        await self._open()
+
+    async def _call(self, tool: str, arguments: dict[str, Any] | None, timeout_s: float | None) -> CallResult:
+        return await self.connection.call(tool, read_arguments(arguments), timeout_s=timeout_s)
+
+    async def _list(self, kind: type[T]) -> list[T]:
+        listing = {Tool: "tools", Resource: "resources", ResourceTemplate: "resource_templates", Prompt: "prompts"}
+        return await self.connection.list_all(listing[kind])  # type: ignore[index, arg-type]
+
+
+def _leave(connection: Connection) -> None:
+    """Close a connection from wherever the garbage collector runs."""
+    loop = background()
+    if loop.running:
+        # The loop may end at this very moment; then it closes the connection itself.
+        work = connection.close("nobody held it any more")
+        try:
+            loop.submit(work)
+        except RuntimeError:
+            work.close()

@@ -1,0 +1,334 @@
+"""Targets: what a workbench can be pointed at, and how the user's word for it is read.
+
+================================  ==================================================================
+the user writes                   the target
+================================  ==================================================================
+an ``MCPServer`` (or ``Server``)  that object, in this process
+``"python -m mcp_server_time"``   a command spoken to over stdio; also a list of words or
+                                  ``StdioServerParameters``
+``"http://127.0.0.1:8000/mcp"``   a Streamable HTTP address
+``"server.py:app"``               the server object ``app`` of a file, in this process
+``"package.module:app"``          the server object ``app`` of an importable module, in this process
+``"clients.json#time"``           the entry ``time`` of a client configuration (``mcpServers``)
+================================  ==================================================================
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from mcp import StdioServerParameters
+from mcp.server import Server
+from mcp.server.mcpserver import MCPServer
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mcp_workbench.errors import TargetError, UnreachableError
+from mcp_workbench.records import Transport
+from mcp_workbench.untrusted import one_line
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTarget:
+    """A server object in this process, called directly or over loopback HTTP."""
+
+    server: MCPServer[Any] | Server[Any]
+    name: str
+    transport: Transport = "in-process"
+
+    def __str__(self) -> str:
+        """Return the server's name and where it lives."""
+        return f"the server object {one_line(self.server.name, 60)!r} in this process"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandTarget:
+    """A command that is started and spoken to over its standard input and output."""
+
+    command: str
+    name: str
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    folder: Path | None = None
+    transport: Transport = "stdio"
+
+    def __str__(self) -> str:
+        """Return the command line, without its environment, which may hold secrets."""
+        return f"the command {one_line(shlex.join((self.command, *self.arguments)), 200)!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class UrlTarget:
+    """A Streamable HTTP address."""
+
+    url: str
+    name: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    transport: Transport = "http"
+
+    def __str__(self) -> str:
+        """Return the address without user, password, query and fragment, which may hold secrets."""
+        parts = urlsplit(self.url)
+        return one_line(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}", 200)
+
+
+Target = ServerTarget | CommandTarget | UrlTarget
+
+
+class _Entry(BaseModel):
+    """One entry of ``mcpServers``, as desktop clients write it; keys of their own are let through."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    command: str | None = None
+    args: list[str] = []
+    env: dict[str, str] = {}
+    cwd: Path | None = None
+    url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    headers: dict[str, str] = {}
+
+
+_ATTRIBUTE = re.compile(r"^(?P<file>[^#]+\.py):(?P<file_attribute>[\w.]+)$|^(?P<module>[\w.]+):(?P<attribute>[\w.]+)$")
+_CONFIGURATION = re.compile(r"^(?P<file>.+\.json)(?:#(?P<entry>.+))?$")
+
+
+def read_target(word: object, *, name: str | None = None, over_http: bool = False) -> Target:
+    """Read what the user wrote as a target.
+
+    Args:
+        word: one of the forms in the table at the top of this module, or a target that was read before.
+        name: what the target is called in tables; a name is made from the target if this is ``None``.
+        over_http: host a server object over loopback HTTP instead of calling it directly.
+
+    Raises:
+        TargetError: what cannot be understood, in one sentence.
+        UnreachableError: what is understood, but not there, or cannot be loaded.
+    """
+    target = _read(word, name)
+    if over_http:
+        if not isinstance(target, ServerTarget):
+            raise TargetError(
+                f"transport='http' hosts a server object in this process, but the target is {target}; "
+                "leave the transport out, or give a server object"
+            )
+        target = ServerTarget(target.server, target.name, "in-kernel-http")
+    return target
+
+
+def _read(word: object, name: str | None) -> Target:
+    if isinstance(word, ServerTarget | CommandTarget | UrlTarget):
+        return word
+    if isinstance(word, MCPServer | Server):
+        return ServerTarget(word, name or one_line(word.name, 60))
+    if isinstance(word, StdioServerParameters):
+        folder = Path(word.cwd) if word.cwd is not None else None
+        return _command([word.command, *word.args], name, word.env or {}, folder)
+    if isinstance(word, Mapping):
+        return _entry(dict(word), name, "the given mapping")
+    if isinstance(word, Sequence) and not isinstance(word, str | bytes) and word:
+        if all(isinstance(part, str | os.PathLike) for part in word):
+            return _command([os.fspath(part) for part in word], name, {}, None)
+    elif isinstance(word, str) and word.strip():
+        return _text(word.strip(), name)
+    raise TargetError(
+        f"{one_line(repr(word), 80)} is no target: give a server object, a command, a URL, "
+        "'file.py:attribute', 'module:attribute' or 'file.json#entry'"
+    )
+
+
+def _text(text: str, name: str | None) -> Target:
+    if re.match(r"^https?://", text, re.IGNORECASE):
+        return _url(text, name, {})
+    if match := _CONFIGURATION.match(text):
+        return _configured(Path(match["file"]).expanduser(), match["entry"], name)
+    if match := _ATTRIBUTE.match(text):
+        if match["file"]:
+            module, attribute = _module_of_file(Path(match["file"]).expanduser()), match["file_attribute"]
+        else:
+            module, attribute = _module_of_name(match["module"]), match["attribute"]
+        server = _attribute(module, attribute, text)
+        return ServerTarget(server, name or one_line(server.name, 60))
+    if re.match(r"^[a-z][a-z0-9+.-]*://", text, re.IGNORECASE):
+        raise TargetError(f"{one_line(text, 80)!r} is no HTTP address; MCP servers are reached at http:// or https://")
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise TargetError(f"the command {one_line(text, 80)!r} cannot be read ({error}); close its quotes") from None
+    return _command(words, name, {}, None)
+
+
+def _url(url: str, name: str | None, headers: Mapping[str, str]) -> UrlTarget:
+    try:
+        host, port = urlsplit(url).hostname, urlsplit(url).port
+    except ValueError as error:
+        raise TargetError(f"the address {one_line(url, 80)!r} cannot be read: {error}") from None
+    if not host:
+        raise TargetError(f"the address {one_line(url, 80)!r} names no host; write http://HOST:PORT/mcp")
+    return UrlTarget(url, name or (f"{host}:{port}" if port else host), headers)
+
+
+def _command(
+    words: Sequence[str], name: str | None, environment: Mapping[str, str], folder: Path | None
+) -> CommandTarget:
+    if any("\0" in word for word in words):
+        raise TargetError("the command holds a NUL character, which no command may; check how it was put together")
+    if folder is not None and not folder.is_dir():
+        raise UnreachableError(f"the command's folder {str(folder)!r} does not exist; make it, or give another")
+    return CommandTarget(words[0], name or _command_name(words), tuple(words[1:]), dict(environment), folder)
+
+
+def _command_name(words: Sequence[str]) -> str:
+    # What tells servers apart is rarely the interpreter: the module behind -m, else the first word that is a script.
+    if "-m" in words[:-1]:
+        word = words[words.index("-m") + 1]
+    else:
+        scripts = [word for word in words[1:] if word.endswith((".py", ".js", ".mjs", ".ts"))]
+        word = scripts[0] if scripts and Path(words[0]).name.startswith(("python", "node")) else words[0]
+    return one_line(Path(word).name.removesuffix(".py") or word, 60)
+
+
+def search_path() -> str:
+    """Return the ``PATH`` on which commands are found: this interpreter's own folder first, as if it were activated."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+
+
+def find_program(target: CommandTarget) -> str:
+    """Return the full path of the target's program.
+
+    Raises:
+        UnreachableError: there is no such program, or it may not be executed.
+    """
+    path = target.environment.get("PATH", search_path())
+    if found := shutil.which(target.command, path=path):
+        return found
+    here = target.folder or Path.cwd()
+    file = here / Path(target.command).expanduser()
+    if "/" in target.command and file.exists():
+        if os.access(file, os.X_OK) and file.is_file():
+            return str(file)
+        raise UnreachableError(
+            f"{one_line(target.command, 80)!r} is not an executable file, so it cannot be started; "
+            "make it executable (chmod +x), or name the interpreter before it"
+        )
+    raise UnreachableError(
+        f"there is no command {one_line(target.command, 80)!r} on this machine; "
+        "check the spelling, install it, or give its full path"
+    )
+
+
+def _configured(file: Path, entry: str | None, name: str | None) -> Target:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UnreachableError(f"there is no configuration file {str(file)!r}; check the path") from None
+    except OSError as error:
+        raise UnreachableError(f"the configuration file {str(file)!r} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UnreachableError(f"the configuration file {str(file)!r} is not UTF-8 text; save it as UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise UnreachableError(f"{file}, line {error.lineno}: no JSON ({error.msg}); mend that line") from None
+    servers = document.get("mcpServers") if isinstance(document, dict) else None
+    if not isinstance(servers, dict) or not servers:
+        raise UnreachableError(f"{file} has no 'mcpServers' with entries in it; check that it is a client configuration")
+    known = ", ".join(one_line(key, 40) for key in list(servers)[:12])
+    if entry is None:
+        if len(servers) != 1:
+            raise TargetError(f"{file} has {len(servers)} servers; say which one: {file.name}#NAME, with {known}")
+        entry = next(iter(servers))
+    if entry not in servers:
+        raise UnreachableError(f"{file} has no server {one_line(entry, 40)!r}; it has {known}")
+    return _entry(servers[entry], name or entry, f"{file}, mcpServers.{one_line(entry, 40)}")
+
+
+def _entry(value: object, name: str | None, where: str) -> Target:
+    try:
+        entry = _Entry.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join([where, *(str(part) for part in first["loc"])])
+        raise UnreachableError(f"{place}: {first['msg'].lower()}; mend the entry") from None
+    if entry.command and not entry.url:
+        words = [entry.command, *entry.args]
+        return _command(words, name or _command_name(words), entry.env, entry.cwd)
+    if entry.url and not entry.command:
+        return _url(entry.url, name, entry.headers)
+    raise UnreachableError(f"{where}: an entry has either 'command' or 'url'; give one of them")
+
+
+def _module_of_file(file: Path) -> ModuleType:
+    if not file.is_file():
+        raise UnreachableError(f"there is no file {str(file)!r}; check the path")
+    # A name of its own, so that the file neither hides nor replaces a module of the same name.
+    name = f"_mcp_workbench_target_{abs(hash(file.resolve()))}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    # As when Python runs the file: its neighbours can be imported.
+    sys.path.insert(0, str(file.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's file may raise anything
+        del sys.modules[name]
+        raise UnreachableError(f"{_failed_line(error, file)}; mend it and try again") from None
+    finally:
+        sys.path.remove(str(file.resolve().parent))
+    return module
+
+
+def _module_of_name(name: str) -> ModuleType:
+    importlib.invalidate_caches()
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise UnreachableError(
+                f"there is no module {name!r}; check the spelling, install it, or give the file: 'FILE.py:ATTRIBUTE'"
+            ) from None
+        raise UnreachableError(f"module {name!r} cannot be imported: {one_line(error)}; install what it needs") from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's file may raise anything
+        raise UnreachableError(
+            f"module {name!r} cannot be imported: {type(error).__name__}: {one_line(error)}; mend it and try again"
+        ) from None
+    finally:
+        sys.path.remove(str(Path.cwd()))
+
+
+def _failed_line(error: BaseException, file: Path) -> str:
+    if isinstance(error, SyntaxError) and error.filename == str(file):
+        line: int | None = error.lineno
+    else:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+        line = frames[-1].lineno if frames else None
+    where = f"{file}, line {line}" if line else str(file)
+    return f"{where}: {type(error).__name__}: {one_line(error)}"
+
+
+def _attribute(module: ModuleType, path: str, word: str) -> MCPServer[Any] | Server[Any]:
+    value: object = module
+    for part in path.split("."):
+        if not hasattr(value, part):
+            servers = [key for key, item in vars(module).items() if isinstance(item, MCPServer | Server)]
+            hint = f"it has the server {', '.join(servers)}" if servers else "it has no server object at its top level"
+            raise UnreachableError(f"{one_line(word, 80)!r}: there is no attribute {path!r}; {hint}")
+        value = getattr(value, part)
+    if not isinstance(value, MCPServer | Server):
+        raise UnreachableError(
+            f"{one_line(word, 80)!r} is a {type(value).__name__}, no server; name the MCPServer (or Server) object"
+        )
+    return value

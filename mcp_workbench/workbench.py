@@ -1,0 +1,284 @@
+"""The workbench: what a notebook holds, pointed at one target."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, Literal
+
+from mcp_workbench.errors import UnknownToolError, UsageError
+from mcp_workbench.kernel.connection import MODES, Limits
+from mcp_workbench.kernel.loop import background
+from mcp_workbench.kernel.results import CallResult
+from mcp_workbench.kernel.session import Session
+from mcp_workbench.kernel.targets import read_target
+from mcp_workbench.progress import Progress, shown_progress
+from mcp_workbench.records import read_arguments
+from mcp_workbench.untrusted import escaped, one_line
+
+if TYPE_CHECKING:
+    from mcp_workbench.load.summary import Summary
+    from mcp_workbench.tables import Table
+    from mcp_workbench.widgets.explorer import Explorer
+
+
+class Workbench:
+    """A target, connected: look at it, call it, measure it.
+
+    It connects when it is made, and stays connected across cells until it is closed, used up by a ``with``, or the
+    kernel ends. Running its cell again replaces it. What the server answers is returned, good or bad; what prevents an
+    answer is raised as one plain sentence.
+
+    Args:
+        target: a server object, a command, a URL, ``"file.py:attribute"``, ``"module:attribute"`` or
+            ``"file.json#entry"`` of a client configuration.
+        name: what it is called in tables and messages; made from the target if left out.
+        timeout: seconds for connecting, and for each call.
+        transport: ``"http"`` hosts a server object over loopback HTTP instead of calling it directly.
+        mode: how the protocol version is found: ``"auto"``, ``"legacy"`` (handshake) or a version.
+        max_result_mb: the greatest size of one result, in megabytes of JSON.
+
+    Raises:
+        TargetError: the target cannot be understood.
+        UnreachableError: the target is not there, or no MCP server answered within the timeout.
+    """
+
+    def __init__(
+        self,
+        target: object,
+        *,
+        name: str | None = None,
+        timeout: float = 30.0,
+        transport: Literal["http"] | None = None,
+        mode: str = "auto",
+        max_result_mb: float = 10.0,
+    ) -> None:
+        self.session = _session(target, name, timeout, transport, mode, max_result_mb)
+        self.session.open()
+
+    @classmethod
+    async def aopen(
+        cls,
+        target: object,
+        *,
+        name: str | None = None,
+        timeout: float = 30.0,
+        transport: Literal["http"] | None = None,
+        mode: str = "auto",
+        max_result_mb: float = 10.0,
+    ) -> Workbench:
+        """Make a workbench without blocking the caller's loop; the arguments are those of the class."""
+        bench = cls.__new__(cls)
+        bench.session = _session(target, name, timeout, transport, mode, max_result_mb)
+        await bench.session.aopen()
+        return bench
+
+    @property
+    def name(self) -> str:
+        """What the workbench is called in tables and messages."""
+        return self.session.target.name
+
+    @property
+    def tools(self) -> Table:
+        """The tools that the server lists now: purpose, arguments, whether results have a schema, the four hints."""
+        from mcp_workbench.kernel.listings import tools_table
+
+        return tools_table(self.session.tools())
+
+    @property
+    def resources(self) -> Table:
+        """The resources and resource templates that the server lists now."""
+        from mcp_workbench.kernel.listings import resources_table
+
+        return resources_table(self.session.resources(), self.session.resource_templates())
+
+    @property
+    def prompts(self) -> Table:
+        """The prompts that the server lists now."""
+        from mcp_workbench.kernel.listings import prompts_table
+
+        return prompts_table(self.session.prompts())
+
+    @property
+    def records(self) -> Table:
+        """One row for each call made through this workbench, oldest first."""
+        return self.session.log.frame
+
+    @property
+    def stderr(self) -> str:
+        """The last of what the server wrote on its standard error, or logged, if it lives in this process."""
+        return self.session.stderr
+
+    def call(self, tool: str, arguments: dict[str, Any] | None = None, *, timeout: float | None = None) -> CallResult:
+        """Call a tool once; the interrupt button cancels the call.
+
+        Args:
+            tool: one of the tools that the server lists.
+            arguments: a dict of JSON values.
+            timeout: seconds for this call; the workbench's own if left out.
+
+        Returns:
+            What the server answered: ``.ok``, ``.value``, ``.text``, ``.structured``, or the ``.error``.
+
+        Raises:
+            UnknownToolError: the server lists no such tool; nothing was called.
+            ArgumentsError: the arguments are no JSON object; nothing was sent.
+            CallTimeoutError: no answer within the timeout; the call was cancelled.
+            ConnectionLostError: the server is gone; ``reconnect()`` opens a new connection.
+            ClosedError: the workbench was closed or replaced.
+        """
+        return background().run(self._call(tool, arguments, timeout))
+
+    async def acall(
+        self, tool: str, arguments: dict[str, Any] | None = None, *, timeout: float | None = None
+    ) -> CallResult:
+        """Call a tool once, as :meth:`call` does; cancelling the await cancels the call."""
+        return await background().arun(self._call(tool, arguments, timeout))
+
+    def sample(
+        self,
+        tool: str,
+        arguments: dict[str, Any] | None = None,
+        *,
+        calls: int = 100,
+        warm_up: int = 3,
+        progress: bool = True,
+    ) -> Summary:
+        """Call a tool many times, one call after the other, and return the table of these calls.
+
+        Args:
+            tool: one of the tools that the server lists.
+            arguments: the same for each call.
+            calls: how many calls are measured.
+            warm_up: how many calls go before and are in no figure.
+            progress: show a progress bar once the sample takes more than half a second.
+
+        Raises:
+            UsageError: a number that makes no sample, an unknown tool, arguments that are no JSON.
+        """
+        with shown_progress(f"sampling {one_line(tool, 40)}", progress) as told:
+            return background().run(self._sample(tool, arguments or {}, calls, warm_up, told))
+
+    async def asample(
+        self,
+        tool: str,
+        arguments: dict[str, Any] | None = None,
+        *,
+        calls: int = 100,
+        warm_up: int = 3,
+        progress: bool = True,
+    ) -> Summary:
+        """Call a tool many times, as :meth:`sample` does, without blocking the caller's loop."""
+        with shown_progress(f"sampling {one_line(tool, 40)}", progress) as told:
+            return await background().arun(self._sample(tool, arguments or {}, calls, warm_up, told))
+
+    def summary(self) -> Summary:
+        """Return, for each tool called so far, count, error rate by outcome and latency percentiles."""
+        from mcp_workbench.load.summary import summarise
+
+        dropped = self.session.log.dropped
+        note = f"the oldest {dropped:,} records were dropped to save memory" if dropped else ""
+        return summarise(self.session.log, note=note)
+
+    def explore(self, tool: str | None = None) -> Explorer:
+        """Return the explorer: choose a tool, fill in its form, run it, read the result and the last calls.
+
+        Args:
+            tool: the tool to begin with; the first one if left out.
+        """
+        from mcp_workbench.widgets.explorer import Explorer
+
+        return Explorer(self.session, tool=tool)
+
+    def reconnect(self) -> Workbench:
+        """Connect again, after the server was lost or to start it afresh; the records stay."""
+        self.session.reconnect()
+        return self
+
+    async def areconnect(self) -> Workbench:
+        """Connect again, as :meth:`reconnect` does."""
+        await self.session.areconnect()
+        return self
+
+    def close(self) -> None:
+        """Leave the server, and end it if it was started here. The records stay; closing twice is no error."""
+        self.session.close()
+
+    async def aclose(self) -> None:
+        """Leave the server, as :meth:`close` does."""
+        await self.session.aclose()
+
+    def __enter__(self) -> Workbench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Workbench:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        """Return name, transport and protocol version."""
+        return f"<Workbench {self.name!r} over {self.session.target.transport}, {self._state()}>"
+
+    def _repr_html_(self) -> str:
+        return (
+            f"<p><b>{escaped(self.name, 80)}</b>: {escaped(self.session.target, 300)}, "
+            f"over {self.session.target.transport}, {escaped(self._state(), 200)}</p>"
+        )
+
+    def _state(self) -> str:
+        connection = self.session.connection
+        if connection.closed_why is not None:
+            return "closed"
+        if connection.lost:
+            return "connection lost"
+        return f"protocol {one_line(connection.client.protocol_version, 40)}"
+
+    async def _call(self, tool: str, arguments: dict[str, Any] | None, timeout_s: float | None) -> CallResult:
+        read = read_arguments(arguments)
+        await self._known(tool)
+        return await self.session.connection.call(tool, read, timeout_s=timeout_s)
+
+    async def _sample(
+        self, tool: str, arguments: dict[str, Any], calls: int, warm_up: int, progress: Progress | None
+    ) -> Summary:
+        from mcp_workbench.load.sampling import Plan, sample
+
+        plan = Plan(tool, arguments, calls, warm_up)
+        await self._known(tool)
+        return await sample(self.session.connection, plan, progress)
+
+    async def _known(self, tool: str) -> None:
+        """Refuse a tool that the server does not list, and say which one may be meant."""
+        connection = self.session.connection
+        if tool in connection.listed:
+            return
+        # Servers may add tools while they run: look once more before saying no.
+        names = [listed.name for listed in await connection.list_all("tools")]
+        if tool in names:
+            return
+        near = difflib.get_close_matches(str(tool), names, n=1)
+        hint = f"did you mean {one_line(near[0], 80)!r}?" if near else f"it lists {_names(names)}"
+        raise UnknownToolError(f"{self.name!r} has no tool {one_line(tool, 80)!r}; {hint}")
+
+
+def _session(
+    target: object, name: str | None, timeout_s: float, transport: str | None, mode: str, max_result_mb: float
+) -> Session:
+    if transport not in (None, "http"):
+        raise UsageError(f"transport={transport!r} is not known; leave it out, or give 'http' to host a server object")
+    for word, value in (("timeout", timeout_s), ("max_result_mb", max_result_mb)):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+            raise UsageError(f"{word}={value!r} is no positive number; give one, or leave it out")
+    if mode not in MODES:
+        raise UsageError(f"mode={mode!r} is not known; give one of {', '.join(MODES)}")
+    read = read_target(target, name=name, over_http=transport == "http")
+    return Session(read, Limits(timeout_s, int(max_result_mb * 1e6), mode))
+
+
+def _names(names: list[str]) -> str:
+    shown = ", ".join(one_line(name, 60) for name in names[:12])
+    return f"{shown} and {len(names) - 12} more" if len(names) > 12 else shown or "no tools at all"
