@@ -24,10 +24,11 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-ANSWERED_ERROR, WRONG_USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
+ANSWERED_ERROR, WRONG_USAGE, UNREACHABLE = 1, 2, 3
 
 TargetWord = Annotated[
     str,
@@ -147,23 +148,13 @@ def lab(
 
 def main() -> NoReturn:
     """Run the command; every error is one sentence on standard error and an exit code."""
+    # The parser answers wrong usage, Ctrl-C and a closed pipe itself, and exits.
     try:
-        code = app(standalone_mode=False) or 0
-    except typer.Exit as leaving:
-        code = leaving.exit_code
-    except KeyboardInterrupt:
-        code = INTERRUPTED
+        app()
     except WorkbenchError as error:
         _complain(str(error))
-        code = WRONG_USAGE if isinstance(error, UsageError) else UNREACHABLE
-    except BrokenPipeError:
-        # Whoever read our output has enough of it, as `head` has.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    sys.exit(code)
+        sys.exit(WRONG_USAGE if isinstance(error, UsageError) else UNREACHABLE)
+    sys.exit(0)
 
 
 def _opened(target: str, timeout_s: float, http: bool) -> Any:

@@ -156,7 +156,7 @@ class Connection:
         return self._client
 
     def said(self, since: int = 0, since_s: float | None = None) -> str:
-        """Return what the server wrote on standard error, or, for a server in this process, what the SDK logged."""
+        """Return the last that the server wrote on standard error; for one in this process, what the SDK logged."""
         if self._stderr is not None:
             return self._stderr.text(since)
         if isinstance(self.target, ServerTarget):

@@ -54,7 +54,7 @@ def unreachable(target: Target, error: BaseException, evidence: Evidence, timeou
     if isinstance(cause, FileNotFoundError | PermissionError | NotADirectoryError) and isinstance(
         target, CommandTarget
     ):
-        return UnreachableError(f"{target} cannot be started: {cause.strerror}; check its path and that it is executable")
+        return UnreachableError(f"{target} cannot be started: {cause.strerror}; check its path and permissions")
     sentence = f"no MCP server at {target}: {_why(target, cause, evidence, timeout_s)}"
     return UnreachableError(sentence + said(evidence.said))
 

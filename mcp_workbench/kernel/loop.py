@@ -25,8 +25,8 @@ T = TypeVar("T")
 _START_LIMIT_S = 10.0
 _SETTLE_LIMIT_S = 2.0
 _EXIT_LIMIT_S = 10.0
-# An awaiting cell is not woken by the interrupt button; a short tick lets the interrupt in.
-_AWAIT_TICK_S = 0.25
+# Neither an awaiting cell nor a thread that waits for a lock is sure to be woken by an interrupt; a short tick lets it in.
+_TICK_S = 0.25
 
 Closer = Callable[[], Awaitable[None]]
 
@@ -76,7 +76,13 @@ class BackgroundLoop:
             )
         future = self.submit(work)
         try:
-            return future.result()
+            while True:
+                try:
+                    return future.result(_TICK_S)
+                except TimeoutError:
+                    if future.done():
+                        # Not the tick's end but the work's own.
+                        raise
         except KeyboardInterrupt:
             future.cancel()
             self.settle()
@@ -89,7 +95,7 @@ class BackgroundLoop:
         waiting = asyncio.wrap_future(self.submit(work))
         try:
             while not waiting.done():
-                await asyncio.wait({waiting}, timeout=_AWAIT_TICK_S)
+                await asyncio.wait({waiting}, timeout=_TICK_S)
         except BaseException:
             waiting.cancel()
             raise

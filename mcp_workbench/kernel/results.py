@@ -32,6 +32,8 @@ _PICTURES = {
     "image/webp": b"RIFF",
 }
 _SHOWN_BLOCKS = 20
+# The end of what a server wrote tells the most.
+_SAID_CHARACTERS = 2_000
 _SHOWN_PICTURE_BYTES = 4_000_000
 _PRE = "white-space:pre-wrap;overflow-wrap:anywhere;max-height:30em;overflow:auto;margin:2px 0"
 
@@ -111,7 +113,7 @@ class CallResult(Report):
             parts.append(plain(_indented(self.structured)))
         parts += [plain(words) for words in self._texts()]
         if self.server_said:
-            parts.append(f"the server said:\n{plain(self.server_said, 4_000)}")
+            parts.append(f"the server said:\n{plain(self.server_said[-_SAID_CHARACTERS:])}")
         return "\n".join(parts) or "(an empty answer)"
 
     def __repr__(self) -> str:
@@ -137,7 +139,8 @@ class CallResult(Report):
                     f'src="data:{kind};base64,{encoded}" style="max-width:100%">'
                 )
         if self.server_said:
-            parts.append(f'<div>the server said:</div><pre style="{_PRE}">{escaped(self.server_said, 4_000)}</pre>')
+            said = escaped(self.server_said[-_SAID_CHARACTERS:])
+            parts.append(f'<div>the server said:</div><pre style="{_PRE}">{said}</pre>')
         return f'<div class="mathjax_ignore tex2jax_ignore">{"".join(parts)}</div>'
 
     def _status(self) -> str:

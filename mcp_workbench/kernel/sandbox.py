@@ -122,7 +122,7 @@ def _git(words: Iterable[str], place: Path, environment: dict[str, str]) -> None
     try:
         subprocess.run(["git", *words], cwd=place, env=environment, check=True, capture_output=True, timeout=30)
     except FileNotFoundError:
-        raise UnreachableError("the program git is not installed; install it with your system's package manager") from None
+        raise UnreachableError("git is not installed; install it with your system's package manager") from None
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip()
         raise UnreachableError(f"git {' '.join(words)} failed in {os.fspath(place)}: {said}") from None

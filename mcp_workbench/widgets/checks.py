@@ -108,9 +108,7 @@ def problems(field: Field, value: Any, path: str) -> Iterator[Problem]:
 
 
 def own_problems(field: Field, value: Any, path: str) -> Iterator[Problem]:
-    """Yield what is wrong with a JSON value itself, whatever it holds."""
-    if value is None and field.nullable:
-        return
+    """Yield what is wrong with a JSON value itself, whatever it holds; null is not asked for here."""
     texts: Iterable[str] = ()
     match field:
         case StringField():

@@ -20,8 +20,9 @@ deep, too wide, circular or misspelt becomes an ``AnyField``, and what the schem
 
 from __future__ import annotations
 
+import dataclasses
 import urllib.parse
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from mcp_workbench.widgets.keywords import (
@@ -103,7 +104,7 @@ class EnumField(Field):
     """One of ``values``, which are any JSON; ``numbers`` finds their places by their canonical text."""
 
     values: tuple[Any, ...]
-    numbers: dict[str, int] = field(init=False, repr=False, compare=False)
+    numbers: dict[str, int] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         numbers: dict[str, int] = {}
@@ -353,7 +354,7 @@ def _any(said: Node, note: str = "") -> AnyField:
 
 
 def _enum(choices: list[Any], said: Node) -> Field:
-    if len(choices) > MAX_CHOICES or json_fault(choices, MAX_CHOICES * 1_000):
+    if len(choices) > MAX_CHOICES or json_fault(choices, MAX_CHOICES * 200):
         note = "there are too many choices to list"
         if all(isinstance(choice, str) for choice in choices):
             return StringField(**said | {"note": note})

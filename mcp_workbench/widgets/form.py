@@ -9,6 +9,7 @@ from mcp_workbench.widgets.checks import sentence
 from mcp_workbench.widgets.fields import read_fields
 from mcp_workbench.widgets.groups import ObjectControl
 from mcp_workbench.widgets.inputs import Place, dispose
+from mcp_workbench.widgets.slots import SlotBuilder
 from mcp_workbench.widgets.values import json_fault
 
 if TYPE_CHECKING:
@@ -28,12 +29,15 @@ class Form:
 
     Attributes:
         fields: what the schema was understood to ask for.
+        slots: the fields of the form, by argument.
         widget: the form, to be displayed.
     """
 
     def __init__(self, schema: object) -> None:
         self.fields = read_fields(schema)
-        self._root = ObjectControl(self.fields, Place(""))
+        self._builder = SlotBuilder()
+        self._root = ObjectControl(self.fields, Place(""), self._builder)
+        self.slots = self._root.slots
         self.widget = self._root.widget
 
     def read(self) -> dict[str, Any]:
@@ -60,10 +64,12 @@ class Form:
         given = dict(arguments)
         if fault := json_fault(given):
             raise ArgumentsError(f"The arguments cannot be shown: a value {fault}; give a JSON object.")
+        self._builder.renew()
         self._root.show(given)
 
     def clear(self) -> None:
         """Show what a fresh form shows: the defaults, and blanks."""
+        self._builder.renew()
         self._root.reset()
 
     def close(self) -> None:

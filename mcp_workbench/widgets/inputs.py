@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import ipywidgets as w
 
 from mcp_workbench import untrusted
-from mcp_workbench.widgets.checks import child, example_of, fits
+from mcp_workbench.widgets.checks import example_of, fits
 from mcp_workbench.widgets.fields import (
     BooleanField,
     DictField,
@@ -29,6 +29,8 @@ from mcp_workbench.widgets.fields import (
 from mcp_workbench.widgets.values import ABSENT, canonical, is_visible, json_text, parse_json, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mcp_workbench.widgets.checks import Problem
 
 LEFT_OUT: Final = "(left out)"
@@ -58,10 +60,6 @@ class Place:
     def label(self) -> str:
         """The label's text."""
         return f"{label_text(self.path)} {self.words}".rstrip()
-
-    def member(self, name: str, *, required: bool) -> Place:
-        """Return the place of a member of an object here."""
-        return Place(child(self.path, name), "(required)" if required else "")
 
     def row(self, number: int) -> Place:
         """Return the place of an item of a list here."""
@@ -113,6 +111,13 @@ def labelled(kind: Any, label: str, **traits: Any) -> Any:
 def checkbox(label: str, *, value: bool = False) -> Any:
     """Return a checkbox with its label beside it."""
     return labelled(w.Checkbox, label, value=value, indent=False, layout={"width": "auto"})
+
+
+def button(label: str, action: Callable[[], None]) -> Any:
+    """Return a button that does ``action``."""
+    made = w.Button(description=label, layout={"width": "auto"})
+    made.on_click(lambda _: action())
+    return made
 
 
 def set_shown(widget: Any, shown_now: bool) -> None:

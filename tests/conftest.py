@@ -1,0 +1,53 @@
+"""What several tests need: the example server as an object, as a command and at an address."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from example_servers import make_server
+from hypothesis import settings
+from mcp.server.mcpserver import MCPServer
+
+# The same examples in each run: a red test stays red until somebody mends it.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
+
+EXAMPLE = Path(__file__).with_name("example_servers.py")
+
+
+@pytest.fixture
+def server() -> MCPServer:
+    """The example server as an object in this process."""
+    return make_server()
+
+
+@pytest.fixture
+def command() -> list[str]:
+    """The example server as a command that speaks stdio."""
+    return [sys.executable, str(EXAMPLE), "stdio"]
+
+
+class HttpServer:
+    """The example server in a process of its own, at an address."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen([sys.executable, str(EXAMPLE), "http"], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.url = f"http://127.0.0.1:{self.process.stdout.readline().strip()}/mcp"
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def http_server() -> Iterator[HttpServer]:
+    """The example server in a process of its own, at an address."""
+    running = HttpServer()
+    yield running
+    running.kill()
