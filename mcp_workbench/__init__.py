@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from mcp_workbench.kernel.hosting import HostedServer, aserve, serve
     from mcp_workbench.kernel.nesting import allow_nested_loops
     from mcp_workbench.kernel.results import CallResult
+    from mcp_workbench.kernel.sandbox import Sandbox
     from mcp_workbench.kernel.session import Session
+    from mcp_workbench.kernel.starting_points import starting_points
     from mcp_workbench.load.summary import Summary
     from mcp_workbench.records import CallRecord, Outcome
+    from mcp_workbench.widgets.chooser import Chooser
     from mcp_workbench.workbench import Workbench
 
 __version__ = "0.1.0"
@@ -52,9 +55,12 @@ _HOMES = {
     "kernel.hosting": ("HostedServer", "aserve", "serve"),
     "kernel.nesting": ("allow_nested_loops",),
     "kernel.results": ("CallResult",),
+    "kernel.sandbox": ("Sandbox",),
     "kernel.session": ("Session",),
+    "kernel.starting_points": ("starting_points",),
     "load.summary": ("Summary",),
     "records": ("CallRecord", "Outcome"),
+    "widgets.chooser": ("Chooser",),
     "workbench": ("Workbench",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -64,6 +70,7 @@ __all__ = [
     "CallRecord",
     "CallResult",
     "CallTimeoutError",
+    "Chooser",
     "ClosedError",
     "ConnectionLostError",
     "HostedServer",
@@ -71,6 +78,7 @@ __all__ = [
     "NestedLoopsError",
     "Outcome",
     "ProtocolError",
+    "Sandbox",
     "Session",
     "Summary",
     "TargetError",
@@ -82,6 +90,7 @@ __all__ = [
     "allow_nested_loops",
     "aserve",
     "serve",
+    "starting_points",
 ]
 
 

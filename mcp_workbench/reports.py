@@ -35,6 +35,10 @@ class Report(ABC):
         """Return the headline and the table as plain text."""
         return f"{self.headline()}\n{self.frame!r}"
 
+    def __repr__(self) -> str:
+        """Return what ``str`` returns: a report in a cell is there to be read."""
+        return str(self)
+
     def _repr_html_(self) -> str:
         table = self.frame._repr_html_()  # type: ignore[operator]
         return f"<p>{escaped(self.headline(), 2_000)}</p>{table}"

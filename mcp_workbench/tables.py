@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mcp_workbench.untrusted import plain
+from mcp_workbench.untrusted import one_line, plain
 
 SHOWN_ROWS = 200
 """How many rows a table shows; the rest are counted in a line below it."""
@@ -59,7 +59,7 @@ class Table(pd.DataFrame):
 
     def __repr__(self) -> str:
         """Return the table as text, a line a row; long cells are cut."""
-        rows = [[" ".join(text.split())[:_TEXT_CHARACTERS] for text in row] for row in [self.headings(), *self.texts()]]
+        rows = [[one_line(text, _TEXT_CHARACTERS) for text in row] for row in [self.headings(), *self.texts()]]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         return "\n".join([*lines, self._note()] if self._note() else lines)

@@ -35,7 +35,7 @@ _SHOWN_BLOCKS = 20
 # The end of what a server wrote tells the most.
 _SAID_CHARACTERS = 2_000
 _SHOWN_PICTURE_BYTES = 4_000_000
-_PRE = "white-space:pre-wrap;overflow-wrap:anywhere;max-height:30em;overflow:auto;margin:2px 0"
+_PRE = "font-family:monospace;white-space:pre-wrap;overflow-wrap:anywhere;max-height:30em;overflow:auto;margin:2px 0"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -35,8 +35,6 @@ class Session:
         self.limits = limits or Limits()
         self.log = CallLog()
         self._connection: Connection | None = None
-        # A session that nobody holds any more leaves its server.
-        self._finalizer: weakref.finalize[..., Any] | None = None
 
     # The same names twice: blocking, and with an "a" before them to be awaited.
 
@@ -158,7 +156,8 @@ class Session:
         )
         await connection.open()
         self._connection = connection
-        self._finalizer = weakref.finalize(self, _leave, connection)
+        # At the interpreter's end the loop itself closes what is open.
+        weakref.finalize(self, _leave, connection).atexit = False
 
     async def _close(self) -> None:
         if self._connection is not None:

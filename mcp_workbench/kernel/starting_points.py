@@ -121,11 +121,12 @@ class StartingPoints(Report):
                 "server": point.name,
                 "package": point.package,
                 "runs on": point.runtime,
+                "learn from it": point.structure,
                 "ready": point.missing() or True,
             }
             for point in self.points
         ]
-        return table(rows, ["domain", "begin here when", "server", "package", "runs on", "ready"])
+        return table(rows, ["domain", "begin here when", "server", "package", "runs on", "learn from it", "ready"])
 
     def headline(self) -> str:
         """Return how many there are, and how many can be started."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcp_workbench.untrusted import one_line
@@ -17,17 +19,45 @@ _GREYS = ("0.0", "0.35", "0.55")
 _DRAWN = 12
 
 
-def latency_chart(rows: Sequence[ToolSummary]) -> Figure:
+@dataclass(frozen=True, slots=True, repr=False)
+class Chart:
+    """A picture for a notebook or a static page, with what it says in words.
+
+    Attributes:
+        figure: the matplotlib figure; it belongs to no window.
+        words: what it shows, for those who do not see it.
+    """
+
+    figure: Figure
+    words: str
+
+    def png(self) -> bytes:
+        """Return the picture as PNG."""
+        buffer = io.BytesIO()
+        # Without its date and version, so that the same picture is the same file.
+        self.figure.savefig(buffer, format="png", dpi=96, metadata={"Software": None})
+        return buffer.getvalue()
+
+    def __repr__(self) -> str:
+        """Return what the picture shows, in words."""
+        return self.words
+
+    def _repr_png_(self) -> bytes:
+        return self.png()
+
+
+def latency_chart(rows: Sequence[ToolSummary]) -> Chart:
     """Draw, for each row, the share of calls that were answered within a time.
 
     Args:
         rows: at most 12 are drawn, those with the most calls.
 
     Returns:
-        A matplotlib figure that belongs to no window; a notebook shows it as PNG.
+        The picture; a notebook shows it as PNG.
     """
     # Not pyplot: it would keep the figure alive, and choose a window system.
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
     figure = Figure(figsize=(7.5, 3.6), layout="constrained")
     axes = figure.add_subplot()
@@ -45,6 +75,11 @@ def latency_chart(rows: Sequence[ToolSummary]) -> Figure:
             color=_GREYS[at // len(_DASHES) % len(_GREYS)],
         )
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    # Over more than a decade the figures between the powers of ten would run into each other.
+    spread = [value for row in drawn for value in (row.latencies_ms[0], row.latencies_ms[-1])]
+    narrow = bool(spread) and max(spread) < 10 * min(spread)
+    axes.xaxis.set_minor_formatter(StrMethodFormatter("{x:g}") if narrow else NullFormatter())
     axes.set_ylim(0, 103)
     axes.set_xlabel("latency (ms, log scale)")
     axes.set_ylabel("calls answered within (%)")
@@ -52,4 +87,5 @@ def latency_chart(rows: Sequence[ToolSummary]) -> Figure:
     axes.grid(visible=True, alpha=0.3)
     if drawn:
         axes.legend(loc="lower right", fontsize="small")
-    return figure
+    names = ", ".join(f"{one_line(row.tool, 40)} over {row.transport}" for row in drawn) or "no calls"
+    return Chart(figure, f"Chart: share of calls answered within a time, for {names}")

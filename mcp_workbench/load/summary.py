@@ -13,7 +13,7 @@ from mcp_workbench.reports import Report
 from mcp_workbench.tables import Table, table
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from mcp_workbench.load.charts import Chart
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -120,7 +120,17 @@ class Summary(Report):
         words = f"{calls:,} call{'s' * (calls != 1)} over {spoken}, {errors:,} failed ({errors / calls:.1%})"
         return words + (f"; {self.note}" if self.note else "")
 
-    def plot(self) -> Figure:
+    def __add__(self, other: Summary) -> Summary:
+        """Return both tables in one; rows of the same tool and transport become one row."""
+        merged = {(row.tool, row.transport): row for row in self.tools}
+        for row in other.tools:
+            key = (row.tool, row.transport)
+            mine = merged.get(key, ToolSummary(*key, Counter(), ()))
+            latencies_ms = tuple(sorted(mine.latencies_ms + row.latencies_ms))
+            merged[key] = ToolSummary(*key, mine.outcomes + row.outcomes, latencies_ms)
+        return Summary(tuple(merged.values()), "; ".join(filter(None, (self.note, other.note))))
+
+    def plot(self) -> Chart:
         """Return a picture of the latency of each row: the share of calls that were answered within a time."""
         from mcp_workbench.load.charts import latency_chart
 

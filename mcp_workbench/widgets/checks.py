@@ -194,7 +194,8 @@ def example_of(field: StringField) -> str:
 
 def help_line(field: Field, *, required: bool) -> str:
     """Return the line under a field: description, kind, bounds and default; plain text, to be escaped."""
-    kind = kind_of(field)
+    alone = isinstance(field, EnumField) and len(field.values) == 1
+    kind = f"always {kind_of(field)}" if alone else kind_of(field)
     parts = [untrusted.one_line(field.description, 400).rstrip(".")]
     parts.append(", ".join([kind[:1].upper() + kind[1:], *_bounds(field)]) + (", or null" if field.nullable else ""))
     if isinstance(field, StringField) and field.pattern:

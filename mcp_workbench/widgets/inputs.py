@@ -115,7 +115,7 @@ def checkbox(label: str, *, value: bool = False) -> Any:
 
 def button(label: str, action: Callable[[], None]) -> Any:
     """Return a button that does ``action``."""
-    made = w.Button(description=label, layout={"width": "auto"})
+    made = w.Button(description=label, layout={"width": "auto", "align_self": "flex-start"})
     made.on_click(lambda _: action())
     return made
 

@@ -412,6 +412,7 @@ def test_the_help_line_says_kind_bounds_pattern_and_default() -> None:
     )
     secret = one({"type": "string", "format": "password", "default": "hush"})
     assert "hush" not in help_line(secret, required=True)
+    assert help_line(one({"const": "cat"}), required=True) == 'Always "cat".'
     assert "no two equal" in help_line(one({"type": "array", "uniqueItems": True, "maxItems": 3}), required=True)
     assert "because the schema refers to itself" in help_line(one({"$ref": "#/properties/x"}), required=True)
     assert "Note: there are too many choices" in help_line(one({"enum": ["a"] * 999}), required=True)
