@@ -25,7 +25,7 @@ T = TypeVar("T")
 _START_LIMIT_S = 10.0
 _SETTLE_LIMIT_S = 2.0
 _EXIT_LIMIT_S = 10.0
-# Neither an awaiting cell nor a thread that waits for a lock is sure to be woken by an interrupt; a short tick lets it in.
+# Neither an awaiting cell nor a thread that waits for a lock is sure to be woken by an interrupt; a tick lets it in.
 _TICK_S = 0.25
 
 Closer = Callable[[], Awaitable[None]]

@@ -40,7 +40,7 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _MAX_NUMBER_CHARACTERS = 4_000
 _EXACT_FLOAT = 2**53
 _LONG_TEXT = 200
-_LONG_TEXT_WORDS = re.compile(r"\b(text|contents?|body|message|markdown|source)\b", re.ASCII | re.IGNORECASE)
+_LONG_TEXT_WORDS = re.compile(r"\b(text|contents?|body|message|markdown|source code)\b", re.ASCII | re.IGNORECASE)
 _WIDE = "98%"
 
 

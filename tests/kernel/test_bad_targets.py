@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from mcp_workbench import UnreachableError, Workbench
 from mcp_workbench.kernel.loop import background
 

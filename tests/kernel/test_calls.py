@@ -14,6 +14,7 @@ import psutil
 import pytest
 from mcp.server import Server
 from mcp_types import CallToolResult, ListToolsResult, TextContent, Tool
+
 from mcp_workbench import (
     ArgumentsError,
     CallTimeoutError,

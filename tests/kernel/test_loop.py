@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from mcp_workbench.errors import LoopError
 from mcp_workbench.kernel.leash import MARK
 from mcp_workbench.kernel.loop import BackgroundLoop, background, sdk_log

