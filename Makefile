@@ -70,7 +70,7 @@ for python in $(PYTHON); do \
 	fi; \
 	found="$${found:-$$version}"; \
 done; \
-echo "Python 3.11 or newer is needed and $${found:+only Python $$found }$${found:-none} was found: install one," \
+echo "Python 3.11 or newer is needed and $${found:+only Python }$${found:-none} was found: install one," \
 	"or name it like this: make $(firstword $(MAKECMDGOALS)) PYTHON=/path/to/python3." >&2; \
 exit 1
 endef
@@ -113,5 +113,4 @@ renew:
 
 clean:
 	rm -rf .venv .servers .cache .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
-	find mcp_workbench tests benchmarks notebooks .ci \( -name __pycache__ -o -name .ipynb_checkpoints \) \
-		-prune -exec rm -rf {} +
+	find . -name .git -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

@@ -38,6 +38,7 @@ def test_a_report_without_verdict_rows_and_headline_cannot_be_made() -> None:
 
 def test_the_text_of_a_report_is_its_headline_and_its_table() -> None:
     assert str(Lamps(LAMPS)).splitlines() == ["two lamps", "lamp   watts", "tall   7.50", "small  -"]
+    assert repr(Lamps(LAMPS)) == str(Lamps(LAMPS))
 
 
 def test_the_page_of_a_report_escapes_headline_and_rows() -> None:

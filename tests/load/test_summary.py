@@ -123,6 +123,17 @@ def test_the_headline_counts_calls_and_failures_and_only_a_whole_sample_without_
     assert (summary.headline(), summary.ok) == (headline, ok)
 
 
+@given(RECORDS, RECORDS)
+def test_adding_two_summaries_is_the_summary_of_all_their_calls(one: list[CallRecord], other: list[CallRecord]) -> None:
+    assert summarise(one) + summarise(other) == summarise(one + other)
+
+
+def test_adding_two_summaries_keeps_the_notes_of_both() -> None:
+    added = summarise([record()], note="cut short") + summarise([record()]) + summarise([], note="dropped")
+    assert added.note == "cut short; dropped"
+    assert not added.ok
+
+
 def test_a_summary_without_calls_is_still_a_table_a_text_a_page_and_json() -> None:
     empty = summarise([])
     assert list(empty.frame.columns) == BASE + FIGURES
