@@ -52,6 +52,12 @@ def run_nodes(node: ast.AST) -> Iterator[ast.AST]:
         yield from run_nodes(inner)
 
 
+def home_of(name: str) -> str:
+    """Return the file that a full name of a module stands for, as in ``FILES``."""
+    short = name.removeprefix(ROOT).removeprefix(".")
+    return short if short in FILES else f"{short}.__init__".removeprefix(".")
+
+
 def imported(file: Path) -> set[str]:
     """Return the full names of all modules that a file imports, at its top or in a function."""
     found: set[str] = set()
@@ -63,16 +69,14 @@ def imported(file: Path) -> set[str]:
             assert node.module is not None
             # `from package import module` imports the module.
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            modules = {name for name in inner if name.removeprefix(f"{ROOT}.") in FILES}
+            modules = {name for name in inner if home_of(name) in FILES}
             found |= modules or {node.module}
     return found
 
 
 def own(file: Path) -> set[str]:
     """Return the modules of this package that a file imports, as in ``FILES``."""
-    names = {name for name in imported(file) if name == ROOT or name.startswith(f"{ROOT}.")}
-    short = {name.removeprefix(ROOT).removeprefix(".") or "__init__" for name in names}
-    return {name if name in FILES else f"{name}.__init__" for name in short}
+    return {home_of(name) for name in imported(file) if name == ROOT or name.startswith(f"{ROOT}.")}
 
 
 GRAPH = {name: own(file) for name, file in FILES.items()}

@@ -91,8 +91,8 @@ class Explorer:
         """Call the chosen tool with what the form holds, without waiting.
 
         Returns:
-            The future of the call; ``None`` if nothing was sent, because the form is not filled in well or a call is
-            under way. What is wrong is then shown.
+            The future of the call, done once its end is shown; ``None`` if nothing was sent, because the form is not
+            filled in well or a call is under way. What is wrong is then shown.
         """
         if self._running is not None or self.tool is None or self.form is None:
             return None
@@ -103,9 +103,10 @@ class Explorer:
             return None
         self._busy(True)
         self._say(f"calling {self.tool.name} …")
+        shown: concurrent.futures.Future[CallResult] = concurrent.futures.Future()
         self._running = self._session.submit(self.tool.name, arguments)
-        self._running.add_done_callback(self._finished)
-        return self._running
+        self._running.add_done_callback(lambda call: self._finished(call, shown))
+        return shown
 
     def cancel(self) -> None:
         """Cancel the call that is under way, if there is one."""
@@ -138,10 +139,26 @@ class Explorer:
         self._result.value = ""
         self._say("")
 
-    def _finished(self, future: concurrent.futures.Future[CallResult]) -> None:
+    def _finished(
+        self, call: concurrent.futures.Future[CallResult], shown: concurrent.futures.Future[CallResult]
+    ) -> None:
         """Show how a call ended; called on the loop's thread, or by whoever cancelled."""
         try:
-            result = future.result()
+            self._show_end(call)
+        finally:
+            self._running = None
+            self._busy(False)
+            self._show_calls()
+            if call.cancelled():
+                shown.cancel()
+            elif (error := call.exception()) is not None:
+                shown.set_exception(error)
+            else:
+                shown.set_result(call.result())
+
+    def _show_end(self, call: concurrent.futures.Future[CallResult]) -> None:
+        try:
+            result = call.result()
         except concurrent.futures.CancelledError:
             self._say("✗ cancelled")
         except WorkbenchError as error:
@@ -150,10 +167,6 @@ class Explorer:
         else:
             self._say(result.headline())
             self._result.value = result._repr_html_()
-        finally:
-            self._running = None
-            self._busy(False)
-            self._show_calls()
 
     def _busy(self, busy: bool) -> None:
         self._run.disabled = busy

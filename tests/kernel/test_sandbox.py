@@ -39,7 +39,7 @@ def test_the_commits_have_the_same_names_in_every_sandbox(monkeypatch: pytest.Mo
     with Sandbox() as one:
         usual = commits(one)
     # Neither the user's own git settings nor the time zone makes a difference.
-    settings = "[user]\nname = Somebody\nemail = s@example.org\n[core]\nautocrlf = true\n[commit]\ngpgsign = true\n"
+    settings = "[user]\nname = Somebody\nemail = s@example.org\n[i18n]\ncommitEncoding = ISO-8859-1\n"
     (tmp_path / ".gitconfig").write_text(settings)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("GIT_AUTHOR_NAME", "Somebody")
