@@ -24,6 +24,7 @@ from mcp_types import (
     TextResourceContents,
     Tool,
 )
+
 from mcp_workbench import Workbench
 
 SCHEMA = {

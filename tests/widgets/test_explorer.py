@@ -10,6 +10,7 @@ import pytest
 from mcp.server import Server
 from mcp.server.mcpserver import MCPServer
 from mcp_types import ListToolsResult, Tool
+
 from mcp_workbench import Chooser, UnknownToolError, UsageError, Workbench
 from mcp_workbench.widgets.explorer import Explorer
 from mcp_workbench.widgets.progress_bar import VIEW, notebook_bar
