@@ -1,10 +1,12 @@
 """The ``mcp-workbench`` command: look at a target, call it, measure it, or open the workbook.
 
-Exit codes: 0 fine; 1 the tool answered with an error, or a sampled call failed; 2 wrong usage; 3 target unreachable.
+Exit codes: 0 fine; 1 the tool answered with an error, or a sampled call failed; 2 wrong usage; 3 target unreachable,
+lost, or not answering in time.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -148,6 +150,10 @@ def lab(
 
 def main() -> NoReturn:
     """Run the command; every error is one sentence on standard error and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character is given its code.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # The parser answers wrong usage, Ctrl-C and a closed pipe itself, and exits.
     try:
         app()
@@ -171,8 +177,9 @@ def _arguments(text: str) -> dict[str, Any]:
             f"--args is no JSON: {error.msg} at character {error.pos + 1} of {one_line(text, 60)!r}; "
             """write an object in single quotes, as '{"city": "Bern"}'"""
         ) from None
-    except RecursionError:
-        raise UsageError("--args is nested too deeply; give plain JSON values") from None
+    except (ValueError, RecursionError) as error:
+        # Whole numbers of thousands of digits, and nesting without end.
+        raise UsageError(f"--args cannot be read ({one_line(error)}); give plain JSON values") from None
     if not isinstance(read, dict):
         raise UsageError(
             f"--args is a JSON {type(read).__name__}, no object; "

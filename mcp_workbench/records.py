@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import threading
 import time
 from collections import deque
@@ -23,6 +24,8 @@ Transport = Literal["in-process", "in-kernel-http", "stdio", "http"]
 
 Purpose = Literal["call", "sample", "warm-up"]
 """Why a call was made. Warm-up calls are in the records and in no figure."""
+
+_DEEPEST = 100
 
 _CLOCK_OFFSET_NS = time.time_ns() - time.perf_counter_ns()
 
@@ -207,46 +210,66 @@ def read_arguments(arguments: object) -> Arguments:
         raise ArgumentsError(
             f"arguments are a dict of name and value, as in {{'city': 'Bern'}}; this is a {type(arguments).__name__}"
         )
+    if not _is_json(arguments):
+        raise ArgumentsError(_not_json(arguments))
     try:
         text = json.dumps(arguments, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         encoded = text.encode()
-        values: dict[str, Any] = json.loads(text)
-    except (TypeError, ValueError, RecursionError):
-        raise ArgumentsError(_not_json(arguments)) from None
-    if any(not isinstance(key, str) for key in arguments):
-        raise ArgumentsError(_not_json(arguments))
+    except (ValueError, RecursionError) as error:
+        # What is left are whole numbers of thousands of digits, and structures that contain themselves.
+        raise ArgumentsError(
+            f"the arguments cannot be written as JSON ({one_line(error)}); give plain values"
+        ) from None
+    values: dict[str, Any] = json.loads(text)
     return Arguments(values, hashlib.sha256(encoded).hexdigest()[:16], len(encoded))
 
 
-def _not_json(value: object, path: str = "", depth: int = 0) -> str:
-    """Return the sentence that names the first thing in ``value`` that is not JSON."""
-    if depth > 60:
-        return f"argument {one_line(path, 80)} is nested too deeply, or contains itself; give plain JSON values"
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                return (
-                    f"argument {path or 'names'}: the key {one_line(repr(key), 40)} is no text; keys of JSON are text"
-                )
-            if sentence := _not_json(item, f"{path}.{key}" if path else repr(key), depth + 1):
-                return sentence
-        return ""
-    if isinstance(value, list | tuple):
-        for at, item in enumerate(value):
-            if sentence := _not_json(item, f"{path}[{at}]", depth + 1):
-                return sentence
-        return ""
-    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
-        return f"argument {one_line(path, 80)} is {value}, which JSON cannot carry; give a finite number"
+def _is_json(value: object, depth: int = 0) -> bool:
+    """Whether ``value`` is made of what JSON has, nested no deeper than its readers bear."""
     if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return f"argument {one_line(path, 80)} holds half a character (a lone surrogate); give whole text"
+        return value.isascii() or _is_text(value)
+    if value is None or isinstance(value, int):
+        return True
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if depth > _DEEPEST:
+        return False
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_text(key) and _is_json(item, depth + 1) for key, item in value.items())
+    return isinstance(value, list | tuple) and all(_is_json(item, depth + 1) for item in value)
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _not_json(value: object, path: str = "", depth: int = 0) -> str:
+    """Return the sentence that names the first thing in ``value`` that is not JSON; empty if all is."""
+    where = f"argument {one_line(path, 80)}" if path else "the arguments"
+    if isinstance(value, dict | list | tuple):
+        if depth > _DEEPEST:
+            return f"{where} is nested more than {_DEEPEST} deep, or contains itself; give plain JSON values"
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            if isinstance(value, dict) and not isinstance(key, str):
+                return f"{where}: the key {one_line(repr(key), 40)} is no text; keys of JSON are text"
+            if isinstance(key, str) and not _is_text(key):
+                return f"{where}: the key {one_line(ascii(key), 40)} holds half a character; give whole text"
+            inner = f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}" if path else repr(key)
+            if sentence := _not_json(item, inner, depth + 1):
+                return sentence
         return ""
-    if value is None or isinstance(value, bool | int | float):
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{where} is {value}, which JSON cannot carry; give a finite number"
+    if isinstance(value, str):
+        return "" if _is_text(value) else f"{where} holds half a character (a lone surrogate); give whole text"
+    if value is None or isinstance(value, int | float):
         return ""
     return (
-        f"argument {one_line(path, 80)} is a {type(value).__name__}, which is not JSON; "
+        f"{where} is a {type(value).__name__}, which is not JSON; "
         "give text, numbers, true or false, None, lists and dicts"
     )

@@ -17,7 +17,7 @@ SHOWN_CHARACTERS = 20_000
 # CVE-2021-42574); zero-width and other invisible format characters, the tag characters, lone surrogates.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e007f\ud800-\udfff]"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f\ud800-\udfff]"
 )
 
 
@@ -32,8 +32,8 @@ def plain(text: object, limit: int = SHOWN_CHARACTERS) -> str:
         Text that is safe to print: it moves no cursor, hides nothing and is bounded.
     """
     whole = text if isinstance(text, str) else str(text)
-    shown = whole.replace("\r\n", "\n")[:limit]
-    shown = _INVISIBLE.sub(_code, shown)
+    # Cut first: replacing in what is not shown would cost for nothing.
+    shown = _INVISIBLE.sub(_code, whole[:limit].replace("\r\n", "\n"))
     if len(whole) > limit:
         shown += f"… [{len(whole):,} characters in all, the first {limit:,} shown]"
     return shown

@@ -141,7 +141,6 @@ def test_a_reader_that_has_enough_is_no_traceback() -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="what the terminal's encoding lacks leaves as a UnicodeEncodeError")
 @pytest.mark.parametrize("words", [("tools",), ("call", "--args", "{}")], ids=["tools", "call"])
 def test_a_terminal_without_utf_8_gets_what_it_can_show(hostile: str, words: tuple[str, ...]) -> None:
     command, *rest = words
@@ -256,7 +255,7 @@ def test_what_a_server_wrote_is_printed_without_its_controls(
         (["call", EXAMPLE, "ad"], 2, "has no tool 'ad'; did you mean 'add'?"),
         (["call", EXAMPLE, "add", "--args", "{'a': 1}"], 2, "--args is no JSON: Expecting property name"),
         (["call", EXAMPLE, "add", "--args", "[1]"], 2, "--args is a JSON list, no object"),
-        (["call", EXAMPLE, "add", "--args", "[" * 100_000], 2, "--args is nested too deeply"),
+        (["call", EXAMPLE, "add", "--args", "[" * 100_000], 2, "--args cannot be read"),
         (["call", EXAMPLE, "add", "--args", '{"a": NaN}'], 2, "argument 'a' is nan"),
         (["call", EXAMPLE, "slow", "--args", '{"seconds": 600}', "--timeout", "0.5"], 3, "did not answer within 0.5 s"),
         (["sample", EXAMPLE, "add", "--calls", "0"], 2, "calls=0 is no number of calls"),
@@ -273,7 +272,6 @@ def test_every_error_is_one_sentence_on_standard_error_and_an_exit_code(
     assert len(err.splitlines()) == 1
 
 
-@pytest.mark.xfail(raises=ValueError, reason="a number of more than 4300 digits is no JSONDecodeError")
 def test_a_number_too_long_for_python_is_an_error_like_any_other(run: Callable[..., Said]) -> None:
     assert run("call", EXAMPLE, "add", "--args", f'{{"a": {"1" * 5_000}}}')[0] == 2
 

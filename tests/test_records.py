@@ -85,9 +85,9 @@ LOOP.append(LOOP)
         ({"a": [0.5, float("nan")]}, "argument 'a'[1] is nan, which JSON cannot carry; give a finite number"),
         ({"a": float("-inf")}, "argument 'a' is -inf, which JSON cannot carry"),
         ({"a": {"b": "x\udc80"}}, "argument 'a'.b holds half a character (a lone surrogate); give whole text"),
-        ({1: 2}, "argument names: the key 1 is no text; keys of JSON are text"),
+        ({1: 2}, "the arguments: the key 1 is no text; keys of JSON are text"),
         ({"a": {(1, 2): 3}}, "argument 'a': the key (1, 2) is no text"),
-        ({"a": LOOP}, "is nested too deeply, or contains itself"),
+        ({"a": LOOP}, "is nested more than 100 deep, or contains itself"),
         ({"a\n\x1b[31m": object()}, "argument 'a\\n\\x1b[31m' is a object"),
     ],
 )
@@ -105,26 +105,17 @@ def test_one_bad_value_among_good_ones_is_the_one_that_is_named(good: dict[str, 
     assert str(caught.value).startswith(f"argument {' '.join(repr(key).split())}")
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="the fault is not found, so the sentence is empty",
-)
 @pytest.mark.parametrize("arguments", [{"a": 10**5_000}, {"\ud800": 1}], ids=["number", "key"])
 def test_no_refusal_is_an_empty_sentence(arguments: dict[str, Any]) -> None:
     with pytest.raises(ArgumentsError, match="argument"):
         read_arguments(arguments)
 
 
-@pytest.mark.xfail(
-    raises=pytest.fail.Exception,
-    reason="only the outermost keys are checked; json makes '1' of 1",
-)
 def test_a_key_that_is_no_text_is_refused_further_in_as_well() -> None:
     with pytest.raises(ArgumentsError, match="the key 1 is no text"):
         read_arguments({"a": {1: 2}})
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="the search for the fault takes depth 60 for one")
 def test_a_deep_argument_is_not_blamed_for_another_that_is_no_json() -> None:
     deep: Any = 1
     for _ in range(80):

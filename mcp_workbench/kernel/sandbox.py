@@ -71,7 +71,11 @@ class Sandbox:
         """
         place = self.folder / "repository"
         if not place.exists():
-            self._make_repository(place)
+            # Made aside and put in place when it is whole.
+            with tempfile.TemporaryDirectory(dir=self.folder) as aside:
+                made = Path(aside) / "repository"
+                self._make_repository(made)
+                made.rename(place)
         return place
 
     @property

@@ -157,9 +157,15 @@ def read_starting_points(file: Path) -> StartingPoints:
     try:
         entries = yaml.safe_load(file.read_text(encoding="utf-8"))
         return StartingPoints(tuple(TypeAdapter(list[StartingPoint]).validate_python(entries)))
+    except OSError as error:
+        raise UsageError(f"the file {str(file)!r} cannot be read: {error.strerror}; check its path") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"the file {str(file)!r} is not UTF-8 text; save it as UTF-8") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise UsageError(f"{file}, line {line}: no YAML ({error.problem}); mend that line") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"{file} is no YAML: {one_line(error)}; take that character out") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -11,10 +11,14 @@ an ``MCPServer`` (or ``Server``)  that object, in this process
 ``"package.module:app"``          the server object ``app`` of an importable module, in this process
 ``"clients.json#time"``           the entry ``time`` of a client configuration (``mcpServers``)
 ================================  ==================================================================
+
+A file is loaded as Python runs it: its neighbours can be imported. Two files that import different neighbours of one
+name get the same one, since a process has one module of a name; give one of them as a command then.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -24,8 +28,8 @@ import shlex
 import shutil
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -101,8 +105,10 @@ class _Entry(BaseModel):
     headers: dict[str, str] = {}
 
 
-_ATTRIBUTE = re.compile(r"^(?P<file>[^#]+\.py):(?P<file_attribute>[\w.]+)$|^(?P<module>[\w.]+):(?P<attribute>[\w.]+)$")
-_CONFIGURATION = re.compile(r"^(?P<file>.+\.json)(?:#(?P<entry>.+))?$")
+_NAME = r"[^\W\d][\w.]*"
+_FILE_ATTRIBUTE = re.compile(rf"(?P<file>.+\.py):(?P<attribute>{_NAME})")
+_MODULE_ATTRIBUTE = re.compile(rf"(?P<module>{_NAME}):(?P<attribute>{_NAME})")
+_CONFIGURATION = re.compile(r"(?P<file>.+?\.json)(?:#(?P<entry>.+))?")
 
 
 def read_target(word: object, *, name: str | None = None, over_http: bool = False) -> Target:
@@ -130,7 +136,7 @@ def read_target(word: object, *, name: str | None = None, over_http: bool = Fals
 
 def _read(word: object, name: str | None) -> Target:
     if isinstance(word, ServerTarget | CommandTarget | UrlTarget):
-        return word
+        return replace(word, name=name) if name else word
     if isinstance(word, MCPServer | Server):
         return ServerTarget(word, name or one_line(word.name, 60))
     if isinstance(word, StdioServerParameters):
@@ -152,31 +158,47 @@ def _read(word: object, name: str | None) -> Target:
 def _text(text: str, name: str | None) -> Target:
     if re.match(r"^https?://", text, re.IGNORECASE):
         return _url(text, name, {})
-    if match := _CONFIGURATION.match(text):
-        return _configured(Path(match["file"]).expanduser(), match["entry"], name)
-    if match := _ATTRIBUTE.match(text):
-        if match["file"]:
-            module, attribute = _module_of_file(Path(match["file"]).expanduser()), match["file_attribute"]
-        else:
-            module, attribute = _module_of_name(match["module"]), match["attribute"]
-        server = _attribute(module, attribute, text)
+    if file := _file(_CONFIGURATION, text):
+        return _configured(Path(file["file"]).expanduser(), file["entry"], name)
+    if file := _file(_FILE_ATTRIBUTE, text):
+        server = _attribute(_module_of_file(Path(file["file"]).expanduser()), file["attribute"], text)
+        return ServerTarget(server, name or one_line(server.name, 60))
+    if named := _MODULE_ATTRIBUTE.fullmatch(text):
+        server = _attribute(_module_of_name(named["module"]), named["attribute"], text)
         return ServerTarget(server, name or one_line(server.name, 60))
     if re.match(r"^[a-z][a-z0-9+.-]*://", text, re.IGNORECASE):
-        raise TargetError(f"{one_line(text, 80)!r} is no HTTP address; MCP servers are reached at http:// or https://")
+        raise TargetError(f"{_shown(text)!r} is no HTTP address; MCP servers are reached at http:// or https://")
+    if re.match(r"^[\w.-]+:\d+(/|$)", text):
+        raise TargetError(f"{_shown(text)!r} looks like an address; write it as http://HOST:PORT/mcp")
     try:
         words = shlex.split(text)
     except ValueError as error:
         raise TargetError(f"the command {one_line(text, 80)!r} cannot be read ({error}); close its quotes") from None
+    if not words or not words[0]:
+        raise TargetError(f"{one_line(text, 80)!r} names no command; write the program first")
     return _command(words, name, {}, None)
+
+
+def _file(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """Match a word that names a file; a word with spaces is a command, unless there really is such a file."""
+    match = pattern.fullmatch(text)
+    if match and (not re.search(r"\s", text) or Path(match["file"]).expanduser().is_file()):
+        return match
+    return None
+
+
+def _shown(url: str) -> str:
+    """Return a refused address for a message, without the user and password in it, and without its query."""
+    return one_line(re.sub(r"//[^/]*@", "//", url).partition("?")[0], 80)
 
 
 def _url(url: str, name: str | None, headers: Mapping[str, str]) -> UrlTarget:
     try:
         host, port = urlsplit(url).hostname, urlsplit(url).port
     except ValueError as error:
-        raise TargetError(f"the address {one_line(url, 80)!r} cannot be read: {error}") from None
+        raise TargetError(f"the address {_shown(url)!r} cannot be read: {error}") from None
     if not host:
-        raise TargetError(f"the address {one_line(url, 80)!r} names no host; write http://HOST:PORT/mcp")
+        raise TargetError(f"the address {_shown(url)!r} names no host; write http://HOST:PORT/mcp")
     return UrlTarget(url, name or (f"{host}:{port}" if port else host), headers)
 
 
@@ -271,30 +293,46 @@ def _entry(value: object, name: str | None, where: str) -> Target:
 def _module_of_file(file: Path) -> ModuleType:
     if not file.is_file():
         raise UnreachableError(f"there is no file {str(file)!r}; check the path")
+    file = file.resolve()
     # A name of its own, so that the file neither hides nor replaces a module of the same name.
-    name = f"_mcp_workbench_target_{abs(hash(file.resolve()))}"
+    name = f"_mcp_workbench_target_{abs(hash(file))}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    # As when Python runs the file: its neighbours can be imported.
-    sys.path.insert(0, str(file.resolve().parent))
+    # As when Python runs the file, its neighbours can be imported, also later by a tool; but last, so that none of them
+    # hides a module of the library.
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))
     try:
-        spec.loader.exec_module(module)
+        with _no_input():
+            spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's file may raise anything
         del sys.modules[name]
         raise UnreachableError(f"{_failed_line(error, file)}; mend it and try again") from None
-    finally:
-        sys.path.remove(str(file.resolve().parent))
     return module
+
+
+@contextlib.contextmanager
+def _no_input() -> Iterator[None]:
+    """Give a file that calls ``server.run()`` at its top level an empty input, so that it ends instead of waiting."""
+    before = sys.stdin
+    with open(os.devnull) as nothing:  # noqa: PTH123 - it is no path of anybody's
+        sys.stdin = nothing
+        try:
+            yield
+        finally:
+            sys.stdin = before
 
 
 def _module_of_name(name: str) -> ModuleType:
     importlib.invalidate_caches()
-    sys.path.insert(0, str(Path.cwd()))
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
     try:
-        return importlib.import_module(name)
+        with _no_input():
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise UnreachableError(
@@ -305,8 +343,6 @@ def _module_of_name(name: str) -> ModuleType:
         raise UnreachableError(
             f"module {name!r} cannot be imported: {type(error).__name__}: {one_line(error)}; mend it and try again"
         ) from None
-    finally:
-        sys.path.remove(str(Path.cwd()))
 
 
 def _failed_line(error: BaseException, file: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,7 +36,10 @@ class Chart:
         """Return the picture as PNG."""
         buffer = io.BytesIO()
         # Without its date and version, so that the same picture is the same file.
-        self.figure.savefig(buffer, format="png", dpi=96, metadata={"Software": None})
+        with warnings.catch_warnings():
+            # A name in a script that the font lacks is drawn as boxes; no reason to write on standard error.
+            warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+            self.figure.savefig(buffer, format="png", dpi=96, metadata={"Software": None})
         return buffer.getvalue()
 
     def __repr__(self) -> str:
@@ -64,8 +68,9 @@ def latency_chart(rows: Sequence[ToolSummary]) -> Chart:
     drawn = sorted(rows, key=lambda row: -row.calls)[:_DRAWN]
     for at, row in enumerate(drawn):
         shares = [100 * (rank + 1) / len(row.latencies_ms) for rank in range(len(row.latencies_ms))]
-        # A dollar sign would begin mathematics in matplotlib's text.
+        # A dollar sign would begin mathematics in matplotlib's text, an underscore hides a line from the legend.
         label = f"{one_line(row.tool, 40)} over {row.transport}".replace("$", r"\$")
+        label = f"\u2009{label}" if label.startswith("_") else label
         axes.step(
             row.latencies_ms,
             shares,

@@ -74,4 +74,4 @@ async def sample(connection: Connection, plan: Plan, progress: Progress | None =
         if error.record is not None and error.record.purpose == "sample":
             measured.append(error.record)
         note = f"cut short after {len(measured)} of {plan.calls} calls: the connection was lost; reconnect() and repeat"
-    return summarise(measured, note=note)
+    return summarise(measured, note=note, cut_short=bool(note))

@@ -76,16 +76,18 @@ class Summary(Report):
 
     Attributes:
         tools: the rows, in the order in which the tools were first called.
-        note: what a reader must know besides, such as a sample that was cut short.
+        note: what a reader must know besides.
+        cut_short: whether a sample ended before all its calls were made.
     """
 
     tools: tuple[ToolSummary, ...] = field(default=())
     note: str = ""
+    cut_short: bool = False
 
     @property
     def ok(self) -> bool:
         """Whether there were calls, and each ended well."""
-        return bool(self.tools) and not self.note and all(row.errors == 0 for row in self.tools)
+        return bool(self.tools) and not self.cut_short and all(row.errors == 0 for row in self.tools)
 
     @property
     def frame(self) -> Table:
@@ -128,7 +130,8 @@ class Summary(Report):
             mine = merged.get(key, ToolSummary(*key, Counter(), ()))
             latencies_ms = tuple(sorted(mine.latencies_ms + row.latencies_ms))
             merged[key] = ToolSummary(*key, mine.outcomes + row.outcomes, latencies_ms)
-        return Summary(tuple(merged.values()), "; ".join(filter(None, (self.note, other.note))))
+        note = "; ".join(filter(None, (self.note, other.note)))
+        return Summary(tuple(merged.values()), note, self.cut_short or other.cut_short)
 
     def plot(self) -> Chart:
         """Return a picture of the latency of each row: the share of calls that were answered within a time."""
@@ -137,12 +140,13 @@ class Summary(Report):
         return latency_chart(self.tools)
 
 
-def summarise(records: Iterable[CallRecord], *, note: str = "") -> Summary:
+def summarise(records: Iterable[CallRecord], *, note: str = "", cut_short: bool = False) -> Summary:
     """Make the table of ``records``; warm-up calls are left out.
 
     Args:
         records: of any number of tools and transports; figures of two transports are never put in one row.
         note: added to the headline.
+        cut_short: whether more calls were meant to be made.
     """
     outcomes: dict[tuple[str, Transport], Counter[Outcome]] = {}
     latencies: dict[tuple[str, Transport], list[float]] = {}
@@ -155,4 +159,4 @@ def summarise(records: Iterable[CallRecord], *, note: str = "") -> Summary:
         ToolSummary(tool, transport, outcomes[tool, transport], tuple(sorted(latencies[tool, transport])))
         for tool, transport in outcomes
     )
-    return Summary(tuple(rows), note)
+    return Summary(tuple(rows), note, cut_short)

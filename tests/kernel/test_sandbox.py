@@ -70,7 +70,6 @@ def test_without_git_the_repository_says_so_and_the_rest_works(monkeypatch: pyte
         assert (sandbox.files / "minutes.md").exists()
 
 
-@pytest.mark.xfail(raises=pytest.fail.Exception, reason="the folder that was begun is taken for a repository")
 def test_without_git_the_repository_says_so_at_the_second_look_too(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

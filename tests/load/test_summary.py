@@ -107,12 +107,12 @@ def test_two_transports_are_never_in_one_row_and_both_are_in_the_headline() -> N
     ("records", "note", "headline", "ok"),
     [
         ([], "", "no calls yet", False),
-        ([], "cut short", "no calls yet; cut short", False),
+        ([], "dropped some", "no calls yet; dropped some", False),
         ([record(purpose="warm-up")], "", "no calls yet", False),
         ([record()], "", "1 call over stdio, 0 failed (0.0%)", True),
         ([record()] * 1_234, "", "1,234 calls over stdio, 0 failed (0.0%)", True),
         ([record(), record(outcome=Outcome.TIMEOUT)], "", "2 calls over stdio, 1 failed (50.0%)", False),
-        ([record()], "cut short", "1 call over stdio, 0 failed (0.0%); cut short", False),
+        ([record()], "dropped some", "1 call over stdio, 0 failed (0.0%); dropped some", True),
     ],
     ids=["nothing", "nothing but a note", "warm-up only", "one", "many", "a failure", "a note"],
 )
@@ -121,6 +121,7 @@ def test_the_headline_counts_calls_and_failures_and_only_a_whole_sample_without_
 ) -> None:
     summary = summarise(records, note=note)
     assert (summary.headline(), summary.ok) == (headline, ok)
+    assert not summarise(records, note=note, cut_short=True).ok
 
 
 @given(RECORDS, RECORDS)
@@ -129,7 +130,8 @@ def test_adding_two_summaries_is_the_summary_of_all_their_calls(one: list[CallRe
 
 
 def test_adding_two_summaries_keeps_the_notes_of_both() -> None:
-    added = summarise([record()], note="cut short") + summarise([record()]) + summarise([], note="dropped")
+    cut = summarise([record()], note="cut short", cut_short=True)
+    added = cut + summarise([record()]) + summarise([], note="dropped")
     assert added.note == "cut short; dropped"
     assert not added.ok
 
