@@ -111,6 +111,8 @@ if __name__ == "__main__":
 
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.bind(("127.0.0.1", 0))
+        # From now on connections wait in the queue instead of being refused.
+        listening.listen()
         print(listening.getsockname()[1], flush=True)
         config = uvicorn.Config(server.streamable_http_app(), log_level="critical")
         anyio.run(lambda: uvicorn.Server(config).serve(sockets=[listening]))
