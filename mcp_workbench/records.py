@@ -26,6 +26,7 @@ Purpose = Literal["call", "sample", "warm-up"]
 """Why a call was made. Warm-up calls are in the records and in no figure."""
 
 _DEEPEST = 100
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 _CLOCK_OFFSET_NS = time.time_ns() - time.perf_counter_ns()
 
@@ -213,7 +214,7 @@ def read_arguments(arguments: object) -> Arguments:
     if not _is_json(arguments):
         raise ArgumentsError(_not_json(arguments))
     try:
-        text = json.dumps(arguments, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = _ENCODER.encode(arguments)
         encoded = text.encode()
     except (ValueError, RecursionError) as error:
         # What is left are whole numbers of thousands of digits, and structures that contain themselves.

@@ -12,7 +12,6 @@ from mcp_workbench.kernel.results import CallResult
 from mcp_workbench.kernel.session import Session
 from mcp_workbench.kernel.targets import read_target
 from mcp_workbench.progress import Progress, shown_progress
-from mcp_workbench.records import read_arguments
 from mcp_workbench.untrusted import escaped, one_line
 
 if TYPE_CHECKING:
@@ -126,13 +125,17 @@ class Workbench:
             ConnectionLostError: the server is gone; ``reconnect()`` opens a new connection.
             ClosedError: the workbench was closed or replaced.
         """
-        return background().run(self._call(tool, arguments, timeout))
+        if tool not in self.session.connection.listed:
+            background().run(self._known(tool))
+        return self.session.call(tool, arguments, timeout=timeout)
 
     async def acall(
         self, tool: str, arguments: dict[str, Any] | None = None, *, timeout: float | None = None
     ) -> CallResult:
         """Call a tool once, as :meth:`call` does; cancelling the await cancels the call."""
-        return await background().arun(self._call(tool, arguments, timeout))
+        if tool not in self.session.connection.listed:
+            await background().arun(self._known(tool))
+        return await self.session.acall(tool, arguments, timeout=timeout)
 
     def sample(
         self,
@@ -236,11 +239,6 @@ class Workbench:
         if connection.lost:
             return "connection lost"
         return f"protocol {one_line(connection.client.protocol_version, 40)}"
-
-    async def _call(self, tool: str, arguments: dict[str, Any] | None, timeout_s: float | None) -> CallResult:
-        read = read_arguments(arguments)
-        await self._known(tool)
-        return await self.session.connection.call(tool, read, timeout_s=timeout_s)
 
     async def _sample(
         self, tool: str, arguments: dict[str, Any], calls: int, warm_up: int, progress: Progress | None

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import time
-import uuid
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ import httpx2
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import METHOD_NOT_FOUND, REQUEST_TIMEOUT, CallToolResult
+from mcp_types import METHOD_NOT_FOUND
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
@@ -31,11 +29,12 @@ from mcp_workbench.errors import (
     ProtocolError,
     WorkbenchError,
 )
+from mcp_workbench.kernel.calls import PendingCall, answered
 from mcp_workbench.kernel.failures import Evidence, is_connection_loss, leaves, lost, unreachable
 from mcp_workbench.kernel.hosting import HostedServer
 from mcp_workbench.kernel.leash import leash
 from mcp_workbench.kernel.loop import background, sdk_log
-from mcp_workbench.kernel.results import CallResult, error_text
+from mcp_workbench.kernel.results import CallResult
 from mcp_workbench.kernel.stderr import StderrTail
 from mcp_workbench.kernel.targets import (
     CommandTarget,
@@ -45,8 +44,7 @@ from mcp_workbench.kernel.targets import (
     find_program,
     search_path,
 )
-from mcp_workbench.records import Arguments, CallLog, CallRecord, Outcome, Purpose, now_ns
-from mcp_workbench.untrusted import one_line, plain
+from mcp_workbench.records import Arguments, CallLog, Purpose
 
 T = TypeVar("T")
 
@@ -155,6 +153,11 @@ class Connection:
             raise ConnectionLostError(lost(self.target, self.said()))
         return self._client
 
+    @property
+    def said_bytes(self) -> int:
+        """How many bytes the server has written on standard error so far."""
+        return self._stderr.position if self._stderr is not None else 0
+
     def said(self, since: int = 0, since_s: float | None = None) -> str:
         """Return the last that the server wrote on standard error; for one in this process, what the SDK logged."""
         if self._stderr is not None:
@@ -164,14 +167,7 @@ class Connection:
         return ""
 
     async def call(
-        self,
-        tool: str,
-        arguments: Arguments,
-        *,
-        timeout_s: float | None = None,
-        purpose: Purpose = "call",
-        intended_start_ns: int | None = None,
-        attempt: int = 1,
+        self, tool: str, arguments: Arguments, *, timeout_s: float | None = None, purpose: Purpose = "call"
     ) -> CallResult:
         """Call a tool once, record it, and return what the server answered, be it good or bad.
 
@@ -180,70 +176,15 @@ class Connection:
             ConnectionLostError: the server is gone.
             ClosedError: the connection was closed before.
         """
-        client = self.client
-        limit_s = self.limits.timeout_s if timeout_s is None else timeout_s
-        said_before = self._stderr.position if self._stderr is not None else 0
-        moment_s = time.monotonic()
-        correlation_id = uuid.uuid4().hex
-
-        def record(outcome: Outcome, code: str | None = None, size: int = 0) -> CallRecord:
-            kept = CallRecord(
-                correlation_id=correlation_id,
-                target=self.target.name,
-                transport=self.target.transport,
-                tool=tool,
-                arguments_digest=arguments.digest,
-                intended_start_ns=start_ns if intended_start_ns is None else intended_start_ns,
-                start_ns=start_ns,
-                end_ns=end_ns or now_ns(),
-                outcome=outcome,
-                error_code=code,
-                request_bytes=arguments.size_bytes,
-                result_bytes=size,
-                attempt=attempt,
-                purpose=purpose,
-            )
-            self.log.append(kept)
-            return kept
-
-        end_ns = 0
-        start_ns = now_ns()
-        request = asyncio.create_task(client.call_tool(tool, arguments.values))
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        pending = PendingCall(self, tool, arguments, timeout_s=timeout_s, purpose=purpose)
+        pending.start(lambda: None if ended.done() else ended.set_result(None))
         try:
-            await asyncio.wait({request}, timeout=limit_s)
+            await ended
         except asyncio.CancelledError:
-            self._give_up(request)
-            record(Outcome.CANCELLED)
+            pending.cancel()
             raise
-        end_ns = now_ns()
-        if not request.done():
-            self._give_up(request)
-            error = CallTimeoutError(
-                f"{one_line(tool, 80)!r} did not answer within {limit_s:g} s and was cancelled; "
-                "raise the timeout, or look at what the tool waits for"
-            )
-            error.record = record(Outcome.TIMEOUT)
-            raise error
-        try:
-            answer = request.result()
-        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - whatever it is becomes one outcome
-            failure = next(leaves(raised))
-            # A request that ends cancelled, though nobody cancelled it, lost its connection under way.
-            if isinstance(failure, asyncio.CancelledError) or is_connection_loss(failure):
-                raise await self._lose(record(Outcome.TRANSPORT_ERROR)) from None
-            outcome, code, words = _answered(failure)
-            return CallResult(record(outcome, code), None, words, self.said(said_before, moment_s))
-        size = len(answer.model_dump_json(by_alias=True, exclude_none=True))
-        if size > self.limits.result_bytes:
-            words = (
-                f"the result of {one_line(tool, 80)!r} has {size / 1e6:.1f} MB, above the limit of "
-                f"{self.limits.result_bytes / 1e6:g} MB; ask the tool for less, or raise max_result_mb"
-            )
-            return CallResult(record(Outcome.INVALID_OUTPUT, "result_too_large", size), None, words)
-        if answer.is_error:
-            kept = record(Outcome.TOOL_ERROR, _error_code(answer), size)
-            return CallResult(kept, answer, error_text(answer), self.said(said_before, moment_s))
-        return CallResult(record(Outcome.OK, None, size), answer)
+        return pending.outcome()
 
     async def list_all(self, kind: Listing) -> list[Any]:
         """Return all that the server lists of one kind, page by page; nothing where it has no such listing.
@@ -269,10 +210,10 @@ class Connection:
         try:
             await asyncio.wait({task}, timeout=self.limits.timeout_s)
         except asyncio.CancelledError:
-            self._give_up(task)
+            self.give_up(task)
             raise
         if not task.done():
-            self._give_up(task)
+            self.give_up(task)
             raise CallTimeoutError(
                 f"{what} at {self.target} took more than {self.limits.timeout_s:g} s and was cancelled; "
                 "raise the timeout, or look at what the server waits for"
@@ -284,8 +225,8 @@ class Connection:
             if isinstance(failure, WorkbenchError):
                 raise failure from None
             if isinstance(failure, asyncio.CancelledError) or is_connection_loss(failure):
-                raise await self._lose() from None
-            _, code, words = _answered(failure)
+                raise await self.lose() from None
+            _, code, words = answered(failure)
             raise ProtocolError(f"{what} at {self.target} failed: {words} (code {code})") from None
 
     async def _pages(self, kind: Listing) -> list[Any]:
@@ -395,15 +336,14 @@ class Connection:
         if isinstance(message, ValidationError) and self.evidence.garbage is None:
             self.evidence.garbage = str(message.errors()[0]["input"])[:400]
 
-    async def _lose(self, kept: CallRecord | None = None) -> ConnectionLostError:
+    async def lose(self) -> ConnectionLostError:
+        """Note that the server is gone, and return the error that says so."""
         self.lost = True
         if self._stderr is not None:
             await self._stderr.drained()
-        error = ConnectionLostError(lost(self.target, self._stderr.text() if self._stderr is not None else ""))
-        error.record = kept
-        return error
+        return ConnectionLostError(lost(self.target, self._stderr.text() if self._stderr is not None else ""))
 
-    def _give_up(self, request: asyncio.Task[Any]) -> None:
+    def give_up(self, request: asyncio.Task[Any]) -> None:
         """Cancel a request without waiting: a synchronous tool in this process runs on in its thread."""
         request.cancel()
         self._given_up.add(request)
@@ -414,25 +354,3 @@ class Connection:
         if not request.cancelled():
             # Looked at, so that asyncio does not report it as never retrieved: its caller gave it up.
             request.exception()
-
-
-def _answered(failure: BaseException) -> tuple[Outcome, str, str]:
-    """Return outcome, code and words for an answer that the SDK turned into an exception."""
-    if isinstance(failure, MCPError):
-        outcome = Outcome.TIMEOUT if failure.code == REQUEST_TIMEOUT else Outcome.PROTOCOL_ERROR
-        return outcome, str(failure.code), plain(failure.message, 4_000)
-    if isinstance(failure, ValidationError):
-        problem = one_line(failure.errors()[0]["msg"], 200)
-        return Outcome.INVALID_OUTPUT, "malformed_result", f"the answer is not what the protocol says: {problem}"
-    words = plain(failure, 4_000) or type(failure).__name__
-    # The SDK checks results against the output schema, and says so with nothing but a RuntimeError.
-    if isinstance(failure, RuntimeError) and re.match("Invalid (structured|schema)|.* has an output schema", words):
-        return Outcome.INVALID_OUTPUT, "output_schema", words
-    return Outcome.PROTOCOL_ERROR, type(failure).__name__, words
-
-
-def _error_code(answer: CallToolResult) -> str | None:
-    """Return the code that the server's error object names, if it has one."""
-    told = answer.structured_content
-    code = told.get("code") if isinstance(told, dict) else None
-    return one_line(code, 60) if isinstance(code, str | int) else None

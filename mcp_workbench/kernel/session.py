@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from mcp_types import Prompt, Resource, ResourceTemplate, Tool
 
 from mcp_workbench.errors import ClosedError
+from mcp_workbench.kernel.calls import PendingCall
 from mcp_workbench.kernel.connection import Connection, Limits
 from mcp_workbench.kernel.loop import background
 from mcp_workbench.kernel.rerun import replace_earlier
@@ -85,7 +86,9 @@ class Session:
             ConnectionLostError: the server is gone; ``reconnect()`` opens a new connection.
             ClosedError: the session was closed.
         """
-        return background().run(self._call(tool, arguments, timeout))
+        pending = PendingCall(self.connection, tool, read_arguments(arguments), timeout_s=timeout)
+        background().wait(pending.start, pending.cancel)
+        return pending.outcome()
 
     async def acall(
         self, tool: str, arguments: dict[str, Any] | None = None, *, timeout: float | None = None

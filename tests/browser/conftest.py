@@ -60,6 +60,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         *("--LabApp.expose_app_in_browser=True", "--LabApp.news_url="),
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
+    # No question about news in the corner of every picture.
+    quiet = place / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    quiet.parent.mkdir(parents=True)
+    quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
     with (place / "lab.log").open("w") as log:
         process = subprocess.Popen(
             command, cwd=place / "notebooks", env=os.environ | private, stdout=log, stderr=log, start_new_session=True

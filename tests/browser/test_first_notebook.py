@@ -8,10 +8,10 @@ import pytest
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(170)]
 
 
-def keep(page: Any, name: str) -> None:
-    """Keep a picture of the page for those who want to look, if they say where."""
+def keep(part: Any, name: str) -> None:
+    """Keep a picture of the page, or of a part of it, for those who want to look, if they say where."""
     if folder := os.environ.get("MCP_WORKBENCH_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/{name}.png")
+        part.screenshot(path=f"{folder}/{name}.png")
 
 
 def test_a_newcomer_runs_the_first_notebook_fills_the_form_and_reads_the_result(run_notebook: Any) -> None:
@@ -34,7 +34,8 @@ def test_a_newcomer_runs_the_first_notebook_fills_the_form_and_reads_the_result(
     expect(form.get_by_text("over stdio")).to_be_visible()
     expect(form.get_by_text('"time_difference": "+3.5h"')).to_be_visible()
     expect(form.get_by_role("row").filter(has_text="convert_time").first).to_contain_text("ok")
-    keep(page, "result")
+    keep(page, "page")
+    keep(form.last, "result")
 
     # What fails is told in words.
     form.get_by_label("source_timezone (required)").fill("Mars/Olympus")

@@ -1,0 +1,218 @@
+"""One call under way: its request, its deadline, its record, and the one end that it comes to.
+
+Made of callbacks instead of tasks that wait for each other: a blocking call in a notebook costs one task, and the way
+to the loop's thread and back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from mcp import MCPError
+from mcp_types import REQUEST_TIMEOUT, CallToolResult
+from pydantic import ValidationError
+
+from mcp_workbench.errors import CallTimeoutError, WorkbenchError
+from mcp_workbench.kernel.failures import is_connection_loss, leaves
+from mcp_workbench.kernel.results import CallResult, error_text
+from mcp_workbench.records import Arguments, CallRecord, Outcome, Purpose, now_ns
+from mcp_workbench.untrusted import one_line, plain
+
+if TYPE_CHECKING:
+    from mcp_workbench.kernel.connection import Connection
+
+
+class PendingCall:
+    """A call of one tool; made anywhere, then started and ended on the background loop.
+
+    Args:
+        connection: the connection that it goes over.
+        tool: the tool's name, sent as it is.
+        arguments: as :func:`~mcp_workbench.records.read_arguments` gives them.
+        timeout_s: seconds until it is given up; the connection's own limit if ``None``.
+        purpose: why the call is made.
+        intended_start_ns: when it was meant to start; when it did if ``None``.
+        attempt: 1 for a first try.
+    """
+
+    __slots__ = (
+        "_arguments",
+        "_attempt",
+        "_connection",
+        "_deadline",
+        "_end_ns",
+        "_ended",
+        "_error",
+        "_intended_start_ns",
+        "_limit_s",
+        "_purpose",
+        "_request",
+        "_result",
+        "_said_before",
+        "_start_ns",
+        "_start_s",
+        "_tool",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        tool: str,
+        arguments: Arguments,
+        *,
+        timeout_s: float | None = None,
+        purpose: Purpose = "call",
+        intended_start_ns: int | None = None,
+        attempt: int = 1,
+    ) -> None:
+        self._connection = connection
+        self._tool = tool
+        self._arguments = arguments
+        self._limit_s = connection.limits.timeout_s if timeout_s is None else timeout_s
+        self._purpose = purpose
+        self._intended_start_ns = intended_start_ns
+        self._attempt = attempt
+        self._ended: Callable[[], None] | None = None
+        self._result: CallResult | None = None
+        self._error: WorkbenchError | None = None
+        self._start_ns = self._end_ns = 0
+
+    def start(self, ended: Callable[[], None]) -> None:
+        """Send the request; ``ended`` is called once, when there is a result or an error, however it comes to it."""
+        self._ended = ended
+        try:
+            client = self._connection.client
+        except WorkbenchError as error:
+            self._end(error=error)
+            return
+        loop = asyncio.get_running_loop()
+        self._said_before = self._connection.said_bytes
+        self._start_s = time.monotonic()
+        self._deadline = loop.call_later(self._limit_s, self._expire)
+        self._start_ns = now_ns()
+        self._request = loop.create_task(self._run(client.call_tool(self._tool, self._arguments.values)))
+
+    def cancel(self) -> None:
+        """Give the call up."""
+        if self._ended is not None:
+            self._record(Outcome.CANCELLED)
+            self._end()
+            self._connection.give_up(self._request)
+
+    def outcome(self) -> CallResult:
+        """Return what the server answered, or raise what prevented an answer; asked after the end."""
+        if self._error is not None:
+            raise self._error
+        assert self._result is not None
+        return self._result
+
+    async def _run(self, request: Awaitable[CallToolResult]) -> None:
+        try:
+            answer = await request
+        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - whatever it is becomes one outcome
+            self._end_ns = now_ns()
+            # Without an end to come to, it was given up, and nobody asks any more.
+            if self._ended is not None:
+                await self._failed(next(leaves(raised)))
+            return
+        self._end_ns = now_ns()
+        if self._ended is not None:
+            self._end(self._accepted(answer))
+
+    async def _failed(self, failure: BaseException) -> None:
+        # A request that ends cancelled, though nobody cancelled it, lost its connection under way.
+        if isinstance(failure, asyncio.CancelledError) or is_connection_loss(failure):
+            record = self._record(Outcome.TRANSPORT_ERROR)
+            error = await self._connection.lose()
+            error.record = record
+            self._end(error=error)
+            return
+        outcome, code, words = answered(failure)
+        said = self._connection.said(self._said_before, self._start_s)
+        self._end(CallResult(self._record(outcome, code), None, words, said))
+
+    def _accepted(self, answer: CallToolResult) -> CallResult:
+        size = len(answer.model_dump_json(by_alias=True, exclude_none=True))
+        most = self._connection.limits.result_bytes
+        if size > most:
+            words = (
+                f"the result of {one_line(self._tool, 80)!r} has {size / 1e6:.1f} MB, above the limit of "
+                f"{most / 1e6:g} MB; ask the tool for less, or raise max_result_mb"
+            )
+            return CallResult(self._record(Outcome.INVALID_OUTPUT, "result_too_large", size), None, words)
+        if answer.is_error:
+            said = self._connection.said(self._said_before, self._start_s)
+            return CallResult(
+                self._record(Outcome.TOOL_ERROR, _error_code(answer), size), answer, error_text(answer), said
+            )
+        return CallResult(self._record(Outcome.OK, None, size), answer)
+
+    def _expire(self) -> None:
+        if self._ended is None:
+            return
+        self._end_ns = now_ns()
+        error = CallTimeoutError(
+            f"{one_line(self._tool, 80)!r} did not answer within {self._limit_s:g} s and was cancelled; "
+            "raise the timeout, or look at what the tool waits for"
+        )
+        error.record = self._record(Outcome.TIMEOUT)
+        self._end(error=error)
+        self._connection.give_up(self._request)
+
+    def _end(self, result: CallResult | None = None, error: WorkbenchError | None = None) -> None:
+        ended, self._ended = self._ended, None
+        if ended is None:
+            return
+        if self._start_ns:
+            self._deadline.cancel()
+        self._result, self._error = result, error
+        ended()
+
+    def _record(self, outcome: Outcome, code: str | None = None, size: int = 0) -> CallRecord:
+        target = self._connection.target
+        start_ns = self._start_ns
+        record = CallRecord(
+            os.urandom(16).hex(),
+            target.name,
+            target.transport,
+            self._tool,
+            self._arguments.digest,
+            start_ns if self._intended_start_ns is None else self._intended_start_ns,
+            start_ns,
+            self._end_ns or now_ns(),
+            outcome,
+            code,
+            self._arguments.size_bytes,
+            size,
+            self._attempt,
+            self._purpose,
+        )
+        self._connection.log.append(record)
+        return record
+
+
+def answered(failure: BaseException) -> tuple[Outcome, str, str]:
+    """Return outcome, code and words for an answer that the SDK turned into an exception."""
+    if isinstance(failure, MCPError):
+        outcome = Outcome.TIMEOUT if failure.code == REQUEST_TIMEOUT else Outcome.PROTOCOL_ERROR
+        return outcome, str(failure.code), plain(failure.message, 4_000)
+    if isinstance(failure, ValidationError):
+        problem = one_line(failure.errors()[0]["msg"], 200)
+        return Outcome.INVALID_OUTPUT, "malformed_result", f"the answer is not what the protocol says: {problem}"
+    words = plain(failure, 4_000) or type(failure).__name__
+    # The SDK checks results against the output schema, and says so with nothing but a RuntimeError.
+    if isinstance(failure, RuntimeError) and re.match("Invalid (structured|schema)|.* has an output schema", words):
+        return Outcome.INVALID_OUTPUT, "output_schema", words
+    return Outcome.PROTOCOL_ERROR, type(failure).__name__, words
+
+
+def _error_code(answer: CallToolResult) -> str | None:
+    """Return the code that the server's error object names, if it has one."""
+    told = answer.structured_content
+    code = told.get("code") if isinstance(told, dict) else None
+    return one_line(code, 60) if isinstance(code, str | int) else None
