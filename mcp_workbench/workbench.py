@@ -24,7 +24,7 @@ class Workbench:
     """A target, connected: look at it, call it, measure it.
 
     It connects when it is made, and stays connected across cells until it is closed, used up by a ``with``, or the
-    kernel ends. Running its cell again replaces it. What the server answers is returned, good or bad; what prevents an
+    kernel ends. A cell that opens the same target again, under the same name, replaces it. What the server answers is returned, good or bad; what prevents an
     answer is raised as one plain sentence.
 
     Args:

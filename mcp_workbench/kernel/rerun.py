@@ -24,7 +24,7 @@ async def replace_earlier(kind: str, name: str, close: Callable[[], Awaitable[No
 
     Args:
         kind: what is opened; a workbench never replaces a hosted server.
-        name: the name under which it is known to the user.
+        name: what makes it the same thing when it is opened again.
         close: closes it; awaited on the background loop.
     """
     execution = execution_count()

@@ -154,8 +154,9 @@ class Session:
         connection = Connection(self.target, self.limits, self.log)
         await replace_earlier(
             "session",
-            self.target.name,
-            lambda: connection.close("a later cell opened another of the same name; give one of them name=..."),
+            # The same server called directly and over HTTP are two things to compare, not one run again.
+            f"{self.target.name} {self.target.transport} {self.target}",
+            lambda: connection.close("a later cell opened the same target again; to keep both, give one a name=..."),
         )
         await connection.open()
         self._connection = connection

@@ -70,7 +70,7 @@ def test_running_a_cell_again_replaces_the_server_that_it_started(kernel: Kernel
     second = int(kernel.run(cell))
     assert first != second
     assert not psutil.pid_exists(first)
-    assert "a later cell opened another of the same name; give one of them name=" in kernel.run("old.call('add')")
+    assert "a later cell opened the same target again; to keep both" in kernel.run("old.call('add')")
     assert kernel.run("wb.call('add', {'a': 1}).value") == "1"
 
 
@@ -78,6 +78,12 @@ def test_running_a_cell_again_replaces_a_hosted_server_and_frees_its_port(kernel
     port = int(kernel.run("hosted = serve(make_server()); print(hosted.url.split(':')[2].split('/')[0])"))
     # The same port can only be had if the first one is gone.
     assert kernel.run(f"serve(make_server(), port={port})") == "<HostedServer 'example', listening>"
+
+
+def test_the_same_server_called_directly_and_over_http_lives_side_by_side_in_two_cells(kernel: Kernel) -> None:
+    kernel.run("server = make_server()\ndirect = Workbench(server)")
+    kernel.run("hosted = Workbench(server, transport='http')")
+    assert kernel.run("direct.call('add', {'a': 1}).value + hosted.call('add', {'a': 2}).value") == "3"
 
 
 def test_two_of_one_name_in_one_cell_live_side_by_side(kernel: Kernel) -> None:
