@@ -24,8 +24,8 @@ class Workbench:
     """A target, connected: look at it, call it, measure it.
 
     It connects when it is made, and stays connected across cells until it is closed, used up by a ``with``, or the
-    kernel ends. A cell that opens the same target again, under the same name, replaces it. What the server answers is returned, good or bad; what prevents an
-    answer is raised as one plain sentence.
+    kernel ends. A later cell that opens the same target under the same name replaces it. What the server answers is
+    returned, good or bad; what prevents an answer is raised as one plain sentence.
 
     Args:
         target: a server object, a command, a URL, ``"file.py:attribute"``, ``"module:attribute"`` or

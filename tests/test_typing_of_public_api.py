@@ -1,0 +1,36 @@
+"""What users' type checkers see of the public names: this file is checked by mypy, strictly."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+USE = '''
+from typing import assert_type
+import concurrent.futures
+from mcp_workbench import CallResult, Outcome, Session, Summary, Workbench, serve
+
+def use(wb: Workbench, session: Session) -> None:
+    assert_type(wb.call("add", {"a": 1}), CallResult)
+    assert_type(wb.call("add").ok, bool)
+    assert_type(wb.call("add").outcome, Outcome)
+    assert_type(wb.sample("add", calls=3), Summary)
+    assert_type(wb.summary() + wb.summary(), Summary)
+    assert_type(session.submit("add"), concurrent.futures.Future[CallResult])
+    assert_type(wb.reconnect(), Workbench)
+    wb.call("add", timeout="soon")
+
+async def use_async(wb: Workbench) -> None:
+    assert_type(await wb.acall("add"), CallResult)
+    assert_type(await Workbench.aopen("x"), Workbench)
+'''
+
+
+def test_public_names_have_the_types_that_the_documentation_says(tmp_path: Path) -> None:
+    file = tmp_path / "use.py"
+    file.write_text(USE)
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", str(tmp_path), str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=170)
+    errors = [line.split(": error: ")[1] for line in done.stdout.splitlines() if ": error: " in line and "use.py" in line]
+    # One mistake is planted, so that a checker that sees nothing is noticed.
+    assert len(errors) == 1, done.stdout
+    assert 'incompatible type "str"; expected "float | None"' in errors[0]
