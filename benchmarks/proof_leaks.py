@@ -4,38 +4,17 @@
 """
 
 import argparse
-import gc
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
-
-import psutil
-
-from mcp_workbench import Workbench
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path.insert(0, str(TESTS))
 
 from conftest import HttpServer  # noqa: E402
 from example_servers import make_server  # noqa: E402
-
-
-def held() -> dict[str, int]:
-    gc.collect()
-    process = psutil.Process()
-    return {
-        "threads": threading.active_count(),
-        "sockets": len(process.net_connections()),
-        "processes": len(process.children(recursive=True)),
-        "descriptors": process.num_fds(),
-    }
-
-
-def cycle(target: Any, options: dict[str, Any]) -> None:
-    with Workbench(target, **options) as bench:
-        assert bench.call("add", {"a": 1}).ok
+from held import cycle, held  # noqa: E402
 
 
 def main() -> int:

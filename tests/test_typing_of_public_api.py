@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-USE = '''
+USE = """
 from typing import assert_type
 import concurrent.futures
 from mcp_workbench import CallResult, Outcome, Session, Summary, Workbench, serve
@@ -22,7 +22,7 @@ def use(wb: Workbench, session: Session) -> None:
 async def use_async(wb: Workbench) -> None:
     assert_type(await wb.acall("add"), CallResult)
     assert_type(await Workbench.aopen("x"), Workbench)
-'''
+"""
 
 
 def test_public_names_have_the_types_that_the_documentation_says(tmp_path: Path) -> None:
@@ -30,7 +30,9 @@ def test_public_names_have_the_types_that_the_documentation_says(tmp_path: Path)
     file.write_text(USE)
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", str(tmp_path), str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=170)
-    errors = [line.split(": error: ")[1] for line in done.stdout.splitlines() if ": error: " in line and "use.py" in line]
+    errors = [
+        line.split(": error: ")[1] for line in done.stdout.splitlines() if ": error: " in line and "use.py" in line
+    ]
     # One mistake is planted, so that a checker that sees nothing is noticed.
     assert len(errors) == 1, done.stdout
     assert 'incompatible type "str"; expected "float | None"' in errors[0]

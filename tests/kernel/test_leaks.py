@@ -1,31 +1,13 @@
 """Opening and closing leaks nothing. The small version; the full one is ``benchmarks/proof_leaks.py``."""
 
-import gc
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import psutil
 import pytest
+from held import cycle, held
 
 from mcp_workbench import Workbench
-
-
-def held() -> dict[str, int]:
-    """Return how many of each this process holds."""
-    gc.collect()
-    process = psutil.Process()
-    return {
-        "threads": threading.active_count(),
-        "sockets": len(process.net_connections()),
-        "processes": len(process.children(recursive=True)),
-        "descriptors": process.num_fds(),
-    }
-
-
-def cycle(target: Any, options: dict[str, Any]) -> None:
-    with Workbench(target, **options) as bench:
-        assert bench.call("add", {"a": 1}).ok
 
 
 @pytest.mark.parametrize("kind", ["in-process", "in-kernel-http", "stdio", "http"])
