@@ -6,12 +6,14 @@ lost, or not answering in time.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -20,6 +22,9 @@ from rich.text import Text
 
 from mcp_workbench.errors import UsageError, WorkbenchError
 from mcp_workbench.untrusted import one_line, plain
+
+if TYPE_CHECKING:
+    from mcp_workbench.workbench import Workbench
 
 app = typer.Typer(
     name="mcp-workbench",
@@ -83,7 +88,7 @@ def call(
 ) -> None:
     """Call TOOL of TARGET once and print what it answered. Exit code 1 if that was an error."""
     read = _arguments(arguments)
-    with _opened(target, timeout, http) as bench:
+    with _opened(target, timeout, http) as bench, contextlib.redirect_stdout(sys.stderr):
         result = bench.call(tool, read)
     if as_json:
         raw = None if result.raw is None else result.raw.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -118,7 +123,7 @@ def sample(
 ) -> None:
     """Call TOOL of TARGET many times, one after the other, and print latency and error rate."""
     read = _arguments(arguments)
-    with _opened(target, timeout, http) as bench:
+    with _opened(target, timeout, http) as bench, contextlib.redirect_stdout(sys.stderr):
         summary = bench.sample(tool, read, calls=calls, warm_up=warm_up)
     if as_json:
         sys.stdout.write(summary.to_json() + "\n")
@@ -138,10 +143,14 @@ def lab(
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
     """Open JupyterLab on the first notebook of the workbook."""
-    from mcp_workbench.workbook import copy_notebooks
+    from mcp_workbench.workbook import FIRST_NOTEBOOK, copy_notebooks
 
     place = copy_notebooks(folder or Path("notebooks"))
-    command = [sys.executable, "-m", "jupyterlab", str(place / "00_start_here.ipynb")]
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={place.resolve()}"]
+    # The address that is printed leads to the notebook too, for those whose browser is on another machine.
+    command += [f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}"]
+    # In containers everybody is root; elsewhere it is the user's own choice.
+    command += ["--allow-root"] * (os.geteuid() == 0)
     command += [f"--port={port}"] * (port is not None) + ["--no-browser"] * (not browser)
     sys.stdout.flush()
     # JupyterLab takes the place of this process, so that Ctrl-C and signals are its own.
@@ -163,10 +172,17 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-def _opened(target: str, timeout_s: float, http: bool) -> Any:
+@contextlib.contextmanager
+def _opened(target: str, timeout_s: float, http: bool) -> Iterator[Workbench]:
+    """Open a target; what a server in this process prints meanwhile goes to standard error, not among our words."""
     from mcp_workbench.workbench import Workbench
 
-    return Workbench(target, timeout=timeout_s, transport="http" if http else None)
+    with contextlib.redirect_stdout(sys.stderr):
+        bench = Workbench(target, timeout=timeout_s, transport="http" if http else None)
+    with bench:
+        yield bench
+        if bench.session.connection.evidence.garbage is not None:
+            _complain(f"note: {bench.session.connection.evidence.told_garbage()}")
 
 
 def _arguments(text: str) -> dict[str, Any]:

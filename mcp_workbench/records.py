@@ -212,7 +212,9 @@ def read_arguments(arguments: object) -> Arguments:
             f"arguments are a dict of name and value, as in {{'city': 'Bern'}}; this is a {type(arguments).__name__}"
         )
     if not _is_json(arguments):
-        raise ArgumentsError(_not_json(arguments))
+        arguments = _plain_numbers(arguments)
+        if not _is_json(arguments):
+            raise ArgumentsError(_not_json(arguments))
     try:
         text = _ENCODER.encode(arguments)
         encoded = text.encode()
@@ -238,6 +240,17 @@ def _is_json(value: object, depth: int = 0) -> bool:
     if isinstance(value, dict):
         return all(isinstance(key, str) and _is_text(key) and _is_json(item, depth + 1) for key, item in value.items())
     return isinstance(value, list | tuple) and all(_is_json(item, depth + 1) for item in value)
+
+
+def _plain_numbers(value: Any, depth: int = 0) -> Any:
+    """Return ``value`` with the numbers of numpy and pandas as Python's own: a column's value is an argument, too."""
+    if isinstance(value, dict) and depth <= _DEEPEST:
+        return {key: _plain_numbers(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple) and depth <= _DEEPEST:
+        return [_plain_numbers(item, depth + 1) for item in value]
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        return value.item()
+    return value
 
 
 def _is_text(text: str) -> bool:
@@ -271,6 +284,11 @@ def _not_json(value: object, path: str = "", depth: int = 0) -> str:
     if value is None or isinstance(value, int | float):
         return ""
     return (
-        f"{where} is a {type(value).__name__}, which is not JSON; "
+        f"{where} is of type {_type_name(value)}, which is not JSON; "
         "give text, numbers, true or false, None, lists and dicts"
     )
+
+
+def _type_name(value: object) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, Literal
 
-from mcp_workbench.errors import UnknownToolError, UsageError
+from mcp_workbench.errors import UsageError
 from mcp_workbench.kernel.connection import MODES, Limits
 from mcp_workbench.kernel.loop import background
 from mcp_workbench.kernel.results import CallResult
@@ -125,6 +124,7 @@ class Workbench:
             ConnectionLostError: the server is gone; ``reconnect()`` opens a new connection.
             ClosedError: the workbench was closed or replaced.
         """
+        __tracebackhide__ = True
         if tool not in self.session.connection.listed:
             background().run(self._known(tool))
         return self.session.call(tool, arguments, timeout=timeout)
@@ -158,6 +158,7 @@ class Workbench:
         Raises:
             UsageError: a number that makes no sample, an unknown tool, arguments that are no JSON.
         """
+        __tracebackhide__ = True
         with shown_progress(f"sampling {one_line(tool, 40)}", progress) as told:
             return background().run(self._sample(tool, arguments or {}, calls, warm_up, told))
 
@@ -229,7 +230,7 @@ class Workbench:
     def _repr_html_(self) -> str:
         return (
             f"<p><b>{escaped(self.name, 80)}</b>: {escaped(self.session.target, 300)}, "
-            f"over {self.session.target.transport}, {escaped(self._state(), 200)}</p>"
+            f"over {self.session.target.transport}, {escaped(self._state(), 400)}</p>"
         )
 
     def _state(self) -> str:
@@ -238,7 +239,9 @@ class Workbench:
             return "closed"
         if connection.lost:
             return "connection lost"
-        return f"protocol {one_line(connection.client.protocol_version, 40)}"
+        state = f"protocol {one_line(connection.client.protocol_version, 40)}"
+        garbage = connection.evidence.garbage is not None
+        return f"{state}; {connection.evidence.told_garbage()}" if garbage else state
 
     async def _sample(
         self, tool: str, arguments: dict[str, Any], calls: int, warm_up: int, progress: Progress | None
@@ -251,6 +254,8 @@ class Workbench:
 
     async def _known(self, tool: str) -> None:
         """Refuse a tool that the server does not list, and say which one may be meant."""
+        from mcp_workbench.kernel.listings import unknown_tool
+
         connection = self.session.connection
         if tool in connection.listed:
             return
@@ -258,9 +263,7 @@ class Workbench:
         names = [listed.name for listed in await connection.list_all("tools")]
         if tool in names:
             return
-        near = difflib.get_close_matches(str(tool), names, n=1)
-        hint = f"did you mean {one_line(near[0], 80)!r}?" if near else f"it lists {_names(names)}"
-        raise UnknownToolError(f"{self.name!r} has no tool {one_line(tool, 80)!r}; {hint}")
+        raise unknown_tool(self.name, tool, names)
 
 
 def _session(
@@ -275,8 +278,3 @@ def _session(
         raise UsageError(f"mode={mode!r} is not known; give one of {', '.join(MODES)}")
     read = read_target(target, name=name, over_http=transport == "http")
     return Session(read, Limits(timeout_s, int(max_result_mb * 1e6), mode))
-
-
-def _names(names: list[str]) -> str:
-    shown = ", ".join(one_line(name, 60) for name in names[:12])
-    return f"{shown} and {len(names) - 12} more" if len(names) > 12 else shown or "no tools at all"

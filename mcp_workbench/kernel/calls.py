@@ -17,8 +17,8 @@ from mcp import MCPError
 from mcp_types import REQUEST_TIMEOUT, CallToolResult
 from pydantic import ValidationError
 
-from mcp_workbench.errors import CallTimeoutError, WorkbenchError
-from mcp_workbench.kernel.failures import is_connection_loss, leaves
+from mcp_workbench.errors import CallTimeoutError, UsageError, WorkbenchError
+from mcp_workbench.kernel.failures import is_connection_loss, leaves, telling
 from mcp_workbench.kernel.results import CallResult, error_text
 from mcp_workbench.records import Arguments, CallRecord, Outcome, Purpose, now_ns
 from mcp_workbench.untrusted import one_line, plain
@@ -70,6 +70,8 @@ class PendingCall:
         intended_start_ns: int | None = None,
         attempt: int = 1,
     ) -> None:
+        if timeout_s is not None and not (isinstance(timeout_s, int | float) and 0 < timeout_s < float("inf")):
+            raise UsageError(f"timeout={timeout_s!r} is no positive number of seconds; give one, or leave it out")
         self._connection = connection
         self._tool = tool
         self._arguments = arguments
@@ -133,7 +135,7 @@ class PendingCall:
             self._end(error=error)
             return
         outcome, code, words = answered(failure)
-        said = self._connection.said(self._said_before, self._start_s)
+        said = telling(self._connection.said(self._said_before, self._start_s))
         self._end(CallResult(self._record(outcome, code), None, words, said))
 
     def _accepted(self, answer: CallToolResult) -> CallResult:
@@ -146,7 +148,7 @@ class PendingCall:
             )
             return CallResult(self._record(Outcome.INVALID_OUTPUT, "result_too_large", size), None, words)
         if answer.is_error:
-            said = self._connection.said(self._said_before, self._start_s)
+            said = telling(self._connection.said(self._said_before, self._start_s))
             return CallResult(
                 self._record(Outcome.TOOL_ERROR, _error_code(answer), size), answer, error_text(answer), said
             )

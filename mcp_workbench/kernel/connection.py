@@ -148,7 +148,7 @@ class Connection:
             ConnectionLostError: the server is gone.
         """
         if self.closed_why is not None:
-            raise ClosedError(f"{self.target.name!r} cannot be called: {self.closed_why}; open it again")
+            raise ClosedError(f"{self.target.name!r} cannot be called: {self.closed_why}; reconnect() opens it again")
         if self.lost or self._client is None:
             raise ConnectionLostError(lost(self.target, self.said()))
         return self._client
@@ -310,7 +310,8 @@ class Connection:
         parameters = StdioServerParameters(
             command=program,
             args=list(target.arguments),
-            env={"PATH": search_path()} | dict(target.environment) | mark,
+            # Wide and plain, so that what it writes on standard error is not broken into frames.
+            env={"PATH": search_path(), "COLUMNS": "200", "NO_COLOR": "1"} | dict(target.environment) | mark,
             cwd=target.folder,
             encoding_error_handler="replace",
         )

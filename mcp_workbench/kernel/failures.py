@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -36,6 +37,13 @@ class Evidence:
     said: str = ""
     connected: bool = field(default=False)
 
+    def told_garbage(self) -> str:
+        """Return the sentence about lines on standard output that are no messages."""
+        return (
+            f"it prints lines that are no MCP messages, the first one {one_line(self.garbage or '', 80)!r}; "
+            "a stdio server may write only messages to standard output: send its logs to standard error"
+        )
+
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
     """Yield the errors inside nested groups, cancellations last, since they are rarely the cause."""
@@ -59,12 +67,25 @@ def unreachable(target: Target, error: BaseException, evidence: Evidence, timeou
     return UnreachableError(sentence + said(evidence.said))
 
 
+_ERROR_LINE = re.compile(r"^[\s│|]*((?:[\w.]+\.)?[A-Z]?\w*(?:Error|Exception|Warning|Exit)\b:? .+?)[\s│|]*$")
+
+
+def telling(words: str) -> str:
+    """Return what is worth reading of a server's standard error: the lines that name an error, then the last lines.
+
+    Servers frame their tracebacks, and put the cause in the middle of them.
+    """
+    lines = plain(words, 64_000).splitlines()
+    last = lines[-_SAID_LINES:]
+    named = [match[1] for line in lines[:-_SAID_LINES] if (match := _ERROR_LINE.match(line))]
+    return "\n".join([*dict.fromkeys(named[-_SAID_LINES:]), *last])
+
+
 def said(words: str) -> str:
     """Return the last lines of a server's standard error as an addition to a sentence; empty if there are none."""
-    lines = plain(words, 8_000).splitlines()
-    if not lines:
+    if not words.strip():
         return ""
-    return "\nThe server's last words:\n" + "\n".join(f"  {one_line(line)}" for line in lines[-_SAID_LINES:])
+    return "\nThe server's last words:\n" + "\n".join(f"  {one_line(line)}" for line in telling(words).splitlines())
 
 
 def lost(target: Target, words: str = "") -> str:
@@ -86,10 +107,7 @@ def is_connection_loss(error: BaseException) -> bool:
 def _why(target: Target, cause: BaseException, evidence: Evidence, timeout_s: float) -> str:
     command = isinstance(target, CommandTarget)
     if evidence.garbage is not None:
-        return (
-            f"it prints lines that are no MCP messages, the first one {one_line(evidence.garbage, 80)!r}; "
-            "a stdio server may write only messages to standard output: send its logs to standard error"
-        )
+        return evidence.told_garbage()
     if isinstance(cause, TimeoutError):
         if command:
             return f"it did not answer within {timeout_s:g} s; check that it speaks MCP on stdio, or raise the timeout"
@@ -116,7 +134,7 @@ def _why(target: Target, cause: BaseException, evidence: Evidence, timeout_s: fl
 
 def _status_advice(status: int, cause: BaseException) -> str:
     if status in (401, 403):
-        return "it wants credentials: give them as 'headers' in a configuration entry"
+        return "it may want credentials (give them as 'headers' in a configuration entry), or be no MCP server"
     if status in (404, 405):
         return "check the path (MCP servers usually listen at /mcp)"
     if 300 <= status < 400:

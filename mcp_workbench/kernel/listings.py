@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mcp_types import Prompt, Resource, ResourceTemplate, Tool
 
+from mcp_workbench.errors import UnknownToolError
 from mcp_workbench.tables import Table, table
 from mcp_workbench.untrusted import one_line
 
@@ -71,10 +74,22 @@ def prompts_table(prompts: Sequence[Prompt]) -> Table:
     return table(rows, ["name", "purpose", "arguments"])
 
 
+def unknown_tool(target: str, tool: object, names: Sequence[str]) -> UnknownToolError:
+    """Return the error for a tool that ``target`` does not list, with the one that may be meant."""
+    near = difflib.get_close_matches(str(tool), names, n=1)
+    if near:
+        hint = f"did you mean {one_line(near[0], 80)!r}?"
+    else:
+        shown = ", ".join(one_line(name, 60) for name in names[:12]) or "no tools at all"
+        hint = f"it lists {shown}" + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    return UnknownToolError(f"{target!r} has no tool {one_line(tool, 80)!r}; {hint}")
+
+
 def purpose(tool: Tool) -> str:
-    """Return the first paragraph of a tool's description on one line; its title, if there is no description."""
+    """Return the first sentence of a tool's description on one line; its title, if there is no description."""
     told = (tool.description or tool.title or "").strip()[:4_000]
-    return one_line(told.split("\n\n")[0], _PURPOSE_CHARACTERS) or "-"
+    first = re.split(r"\n\n|(?<=[.!?])\s", told, maxsplit=1)[0]
+    return one_line(first, _PURPOSE_CHARACTERS) or "-"
 
 
 def arguments_in_words(schema: Mapping[str, Any]) -> str:

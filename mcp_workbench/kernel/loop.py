@@ -68,6 +68,7 @@ class BackgroundLoop:
         Raises:
             LoopError: asked from the loop's own thread.
         """
+        __tracebackhide__ = True  # an interrupt in a cell shows the cell, not this
         box: list[asyncio.Task[T]] = []
 
         def start(ended: Callable[[], None]) -> None:
@@ -98,6 +99,7 @@ class BackgroundLoop:
                 "a blocking call was made from the workbench's own loop, where it would wait for itself; "
                 "await the name that begins with 'a' instead (call -> acall)"
             )
+        __tracebackhide__ = True
         ended = threading.Lock()
         ended.acquire()
         self.loop.call_soon_threadsafe(start, ended.release)

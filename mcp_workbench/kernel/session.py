@@ -86,6 +86,7 @@ class Session:
             ConnectionLostError: the server is gone; ``reconnect()`` opens a new connection.
             ClosedError: the session was closed.
         """
+        __tracebackhide__ = True
         pending = PendingCall(self.connection, tool, read_arguments(arguments), timeout_s=timeout)
         background().wait(pending.start, pending.cancel)
         return pending.outcome()

@@ -8,8 +8,9 @@ from typing import Any
 import ipywidgets as widgets
 from mcp_types import Tool
 
-from mcp_workbench.errors import ArgumentsError, UnknownToolError, WorkbenchError
-from mcp_workbench.kernel.listings import HINTS, purpose
+from mcp_workbench.errors import ArgumentsError, WorkbenchError
+from mcp_workbench.kernel.listings import HINTS, purpose, unknown_tool
+from mcp_workbench.kernel.loop import background
 from mcp_workbench.kernel.results import CallResult
 from mcp_workbench.kernel.session import Session
 from mcp_workbench.records import records_table
@@ -110,8 +111,10 @@ class Explorer:
 
     def cancel(self) -> None:
         """Cancel the call that is under way, if there is one."""
-        if self._running is not None:
-            self._running.cancel()
+        if self._running is not None and self._running.cancel() and not background().is_current():
+            # The record is written on the loop, a moment later.
+            background().settle()
+            self._show_calls()
 
     def fill(self, arguments: dict[str, Any]) -> None:
         """Put ``arguments`` into the form."""
@@ -122,7 +125,7 @@ class Explorer:
         for at, tool in enumerate(self._tools):
             if tool.name == name:
                 return at
-        raise UnknownToolError(f"there is no tool {one_line(name, 80)!r} here; the list of the explorer has them all")
+        raise unknown_tool(self._session.target.name, name, [tool.name for tool in self._tools])
 
     def _show_tool(self) -> None:
         tool = self.tool
@@ -169,7 +172,8 @@ class Explorer:
             self._result.value = result._repr_html_()
 
     def _busy(self, busy: bool) -> None:
-        self._run.disabled = busy
+        # The answer belongs to the tool that was called: another is chosen when it is there.
+        self._run.disabled = self._choice.disabled = busy
         self._cancel.disabled = not busy
 
     def _say(self, words: str) -> None:
