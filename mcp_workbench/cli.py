@@ -35,7 +35,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-ANSWERED_ERROR, WRONG_USAGE, UNREACHABLE = 1, 2, 3
+# The last one is EX_SOFTWARE of sysexits.h.
+ANSWERED_ERROR, WRONG_USAGE, UNREACHABLE, OWN_FAULT = 1, 2, 3, 70
 
 TargetWord = Annotated[
     str,
@@ -130,7 +131,7 @@ def sample(
     else:
         _print_table(summary.frame, summary.headline())
     if not summary.ok:
-        raise typer.Exit(ANSWERED_ERROR)
+        raise typer.Exit(UNREACHABLE if summary.cut_short else ANSWERED_ERROR)
 
 
 @app.command()
@@ -169,6 +170,9 @@ def main() -> NoReturn:
     except WorkbenchError as error:
         _complain(str(error))
         sys.exit(WRONG_USAGE if isinstance(error, UsageError) else UNREACHABLE)
+    except Exception as error:  # noqa: BLE001 - the last resort: also a fault of ours is told in one sentence
+        _complain(f"mcp-workbench failed, and should not have ({type(error).__name__}: {one_line(error)}); report it")
+        sys.exit(OWN_FAULT)
     sys.exit(0)
 
 

@@ -30,12 +30,20 @@ class Table(pd.DataFrame):
 
     def headings(self) -> list[str]:
         """Return the headings as they are shown."""
-        return [plain(name, 100) for name in self.columns]
+        return [plain(name, 100) for name in self._with_groups().columns]
+
+    def _with_groups(self) -> pd.DataFrame:
+        """Return the rows with the names of groups as columns; an index that only counts is not shown."""
+        named = any(name is not None for name in self.index.names)
+        return pd.DataFrame(self).reset_index() if named else pd.DataFrame(self)
 
     def texts(self) -> list[list[str]]:
         """Return the rows as they are shown, at most :data:`SHOWN_ROWS`: printable and bounded, not escaped."""
-        shown = self.head(SHOWN_ROWS)
-        columns = [[_text(value) for value in shown.iloc[:, at]] for at in range(shown.shape[1])]
+        shown = self._with_groups().head(SHOWN_ROWS)
+        columns = [
+            [_text(value, share=str(name).endswith("rate")) for value in shown.iloc[:, at]]
+            for at, name in enumerate(shown.columns)
+        ]
         return [list(row) for row in zip(*columns, strict=True)]
 
     def _note(self) -> str:
@@ -65,13 +73,13 @@ class Table(pd.DataFrame):
         return "\n".join([*lines, self._note()] if self._note() else lines)
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, *, share: bool = False) -> str:
     if value is None or value is pd.NaT or value is pd.NA or value != value:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:,.2f}"
+        return f"{value:.1%}" if share else f"{value:,.2f}"
     if isinstance(value, pd.Timestamp):
         return value.strftime("%H:%M:%S.%f")[:-3]
     return plain(value, _CELL_CHARACTERS)

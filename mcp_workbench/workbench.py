@@ -125,7 +125,7 @@ class Workbench:
             ClosedError: the workbench was closed or replaced.
         """
         __tracebackhide__ = True
-        if tool not in self.session.connection.listed:
+        if not self._listed(tool):
             background().run(self._known(tool))
         return self.session.call(tool, arguments, timeout=timeout)
 
@@ -133,7 +133,7 @@ class Workbench:
         self, tool: str, arguments: dict[str, Any] | None = None, *, timeout: float | None = None
     ) -> CallResult:
         """Call a tool once, as :meth:`call` does; cancelling the await cancels the call."""
-        if tool not in self.session.connection.listed:
+        if not self._listed(tool):
             await background().arun(self._known(tool))
         return await self.session.acall(tool, arguments, timeout=timeout)
 
@@ -160,7 +160,7 @@ class Workbench:
         """
         __tracebackhide__ = True
         with shown_progress(f"sampling {one_line(tool, 40)}", progress) as told:
-            return background().run(self._sample(tool, arguments or {}, calls, warm_up, told))
+            return background().run(self._sample(tool, {} if arguments is None else arguments, calls, warm_up, told))
 
     async def asample(
         self,
@@ -173,7 +173,9 @@ class Workbench:
     ) -> Summary:
         """Call a tool many times, as :meth:`sample` does, without blocking the caller's loop."""
         with shown_progress(f"sampling {one_line(tool, 40)}", progress) as told:
-            return await background().arun(self._sample(tool, arguments or {}, calls, warm_up, told))
+            return await background().arun(
+                self._sample(tool, {} if arguments is None else arguments, calls, warm_up, told)
+            )
 
     def summary(self) -> Summary:
         """Return, for each tool called so far, count, error rate by outcome and latency percentiles."""
@@ -252,13 +254,16 @@ class Workbench:
         await self._known(tool)
         return await sample(self.session.connection, plan, progress)
 
+    def _listed(self, tool: object) -> bool:
+        return isinstance(tool, str) and tool in self.session.connection.listed
+
     async def _known(self, tool: str) -> None:
         """Refuse a tool that the server does not list, and say which one may be meant."""
         from mcp_workbench.kernel.listings import unknown_tool
 
-        connection = self.session.connection
-        if tool in connection.listed:
+        if self._listed(tool):
             return
+        connection = self.session.connection
         # Servers may add tools while they run: look once more before saying no.
         names = [listed.name for listed in await connection.list_all("tools")]
         if tool in names:

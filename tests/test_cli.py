@@ -157,7 +157,9 @@ def test_lab_puts_the_notebooks_in_place_and_becomes_jupyterlab(tmp_path: Path) 
     command = [sys.executable, "-m", "mcp_workbench.cli", "lab", "mine", "--port", "9999", "--no-browser"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as running:
         out, _ = running.communicate(timeout=60)
-    assert out == f"{running.pid} mine/00_start_here.ipynb --port=9999 --no-browser\n"
+    place, allowed = (tmp_path / "mine").resolve(), "--allow-root " if os.geteuid() == 0 else ""
+    words = f"--ServerApp.root_dir={place} --LabApp.default_url=/lab/tree/00_start_here.ipynb {allowed}"
+    assert out == f"{running.pid} {words}--port=9999 --no-browser\n"
     assert (tmp_path / "mine").is_dir()
 
 
@@ -249,7 +251,7 @@ def test_what_a_server_wrote_is_printed_without_its_controls(
         (["tools", "no-such-server"], 3, "there is no command 'no-such-server' on this machine"),
         (["tools", "http://127.0.0.1:9/mcp"], 3, "no MCP server at http://127.0.0.1:9/mcp: nothing answers there"),
         (["tools", "no_such.py:server"], 3, "there is no file 'no_such.py'"),
-        (["tools", ""], 2, "'' is no target"),
+        (["tools", ""], 2, "an empty text is no target"),
         (["tools", "no-such-server", "--http"], 2, "hosts a server object in this process"),
         (["tools", EXAMPLE, "--timeout", "-3"], 2, "timeout=-3.0 is no positive number"),
         (["call", EXAMPLE, "ad"], 2, "has no tool 'ad'; did you mean 'add'?"),

@@ -79,16 +79,16 @@ LOOP.append(LOOP)
     [
         ("a=1", "arguments are a dict of name and value, as in {'city': 'Bern'}; this is a str"),
         ([("a", 1)], "this is a list"),
-        ({"a": 1, "b": object()}, "argument 'b' is a object, which is not JSON"),
-        ({"a": {"b": [1, {2}]}}, "argument 'a'.b[1] is a set, which is not JSON"),
-        ({"a": b"x"}, "argument 'a' is a bytes, which is not JSON"),
+        ({"a": 1, "b": object()}, "argument 'b' is of type object, which is not JSON"),
+        ({"a": {"b": [1, {2}]}}, "argument 'a'.b[1] is of type set, which is not JSON"),
+        ({"a": b"x"}, "argument 'a' is of type bytes, which is not JSON"),
         ({"a": [0.5, float("nan")]}, "argument 'a'[1] is nan, which JSON cannot carry; give a finite number"),
         ({"a": float("-inf")}, "argument 'a' is -inf, which JSON cannot carry"),
         ({"a": {"b": "x\udc80"}}, "argument 'a'.b holds half a character (a lone surrogate); give whole text"),
         ({1: 2}, "the arguments: the key 1 is no text; keys of JSON are text"),
         ({"a": {(1, 2): 3}}, "argument 'a': the key (1, 2) is no text"),
         ({"a": LOOP}, "is nested more than 100 deep, or contains itself"),
-        ({"a\n\x1b[31m": object()}, "argument 'a\\n\\x1b[31m' is a object"),
+        ({"a\n\x1b[31m": object()}, "argument 'a\\n\\x1b[31m' is of type object"),
     ],
 )
 def test_the_sentence_names_the_argument_that_is_not_json(arguments: Any, sentence: str) -> None:
@@ -121,7 +121,7 @@ def test_a_deep_argument_is_not_blamed_for_another_that_is_no_json() -> None:
     for _ in range(80):
         deep = [deep]
     read_arguments({"a": deep})
-    with pytest.raises(ArgumentsError, match="argument 'b' is a object"):
+    with pytest.raises(ArgumentsError, match="argument 'b' is of type object"):
         read_arguments({"a": deep, "b": object()})
 
 

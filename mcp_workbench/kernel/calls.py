@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from mcp import MCPError
-from mcp_types import REQUEST_TIMEOUT, CallToolResult
+from mcp_types import CallToolResult
 from pydantic import ValidationError
 
 from mcp_workbench.errors import CallTimeoutError, UsageError, WorkbenchError
@@ -70,7 +70,10 @@ class PendingCall:
         intended_start_ns: int | None = None,
         attempt: int = 1,
     ) -> None:
-        if timeout_s is not None and not (isinstance(timeout_s, int | float) and 0 < timeout_s < float("inf")):
+        if not isinstance(tool, str):
+            raise UsageError(f"the name of a tool is text; this is a {type(tool).__name__}")
+        number = isinstance(timeout_s, int | float) and not isinstance(timeout_s, bool)
+        if timeout_s is not None and not (number and 0 < timeout_s < float("inf")):
             raise UsageError(f"timeout={timeout_s!r} is no positive number of seconds; give one, or leave it out")
         self._connection = connection
         self._tool = tool
@@ -92,6 +95,7 @@ class PendingCall:
         except WorkbenchError as error:
             self._end(error=error)
             return
+        self._connection.under_way.add(self)
         loop = asyncio.get_running_loop()
         self._said_before = self._connection.said_bytes
         self._start_s = time.monotonic()
@@ -101,9 +105,15 @@ class PendingCall:
 
     def cancel(self) -> None:
         """Give the call up."""
+        self.close(None)
+
+    def close(self, error: WorkbenchError | None) -> None:
+        """Give the call up because its connection is being closed; ``error`` is what its caller is told."""
         if self._ended is not None:
-            self._record(Outcome.CANCELLED)
-            self._end()
+            record = self._record(Outcome.CANCELLED)
+            if error is not None:
+                error.record = record
+            self._end(error=error)
             self._connection.give_up(self._request)
 
     def outcome(self) -> CallResult:
@@ -116,22 +126,34 @@ class PendingCall:
     async def _run(self, request: Awaitable[CallToolResult]) -> None:
         try:
             answer = await request
-        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - whatever it is becomes one outcome
+        except BaseException as raised:  # noqa: BLE001 - also a tool's sys.exit(): whatever it is becomes one outcome
             self._end_ns = now_ns()
             # Without an end to come to, it was given up, and nobody asks any more.
             if self._ended is not None:
                 await self._failed(next(leaves(raised)))
             return
         self._end_ns = now_ns()
-        if self._ended is not None:
-            self._end(self._accepted(answer))
+        if self._end_ns - self._start_ns > self._limit_s * 1e9:
+            # The loop was held up by the tool itself, so that the deadline could not be noticed in time.
+            self._expire()
+        elif self._ended is not None:
+            try:
+                result = self._accepted(answer)
+            except Exception as error:  # noqa: BLE001 - what pydantic cannot write again, such as half a character
+                words = f"the result cannot be written as JSON: {one_line(error, 200)}"
+                result = CallResult(self._record(Outcome.INVALID_OUTPUT, "malformed_result"), None, words)
+            self._end(result)
 
     async def _failed(self, failure: BaseException) -> None:
         # A request that ends cancelled, though nobody cancelled it, lost its connection under way.
         if isinstance(failure, asyncio.CancelledError) or is_connection_loss(failure):
+            # Taken before anything is awaited: a deadline that passes meanwhile is no second end.
+            ended, self._ended = self._ended, None
+            self._deadline.cancel()
             record = self._record(Outcome.TRANSPORT_ERROR)
             error = await self._connection.lose()
             error.record = record
+            self._ended = ended
             self._end(error=error)
             return
         outcome, code, words = answered(failure)
@@ -161,6 +183,7 @@ class PendingCall:
         error = CallTimeoutError(
             f"{one_line(self._tool, 80)!r} did not answer within {self._limit_s:g} s and was cancelled; "
             "raise the timeout, or look at what the tool waits for"
+            + (f"; {garbage}" if (garbage := self._connection.garbage()) else "")
         )
         error.record = self._record(Outcome.TIMEOUT)
         self._end(error=error)
@@ -172,6 +195,7 @@ class PendingCall:
             return
         if self._start_ns:
             self._deadline.cancel()
+        self._connection.under_way.discard(self)
         self._result, self._error = result, error
         ended()
 
@@ -201,14 +225,14 @@ class PendingCall:
 def answered(failure: BaseException) -> tuple[Outcome, str, str]:
     """Return outcome, code and words for an answer that the SDK turned into an exception."""
     if isinstance(failure, MCPError):
-        outcome = Outcome.TIMEOUT if failure.code == REQUEST_TIMEOUT else Outcome.PROTOCOL_ERROR
-        return outcome, str(failure.code), plain(failure.message, 4_000)
+        return Outcome.PROTOCOL_ERROR, str(failure.code), plain(failure.message, 4_000)
     if isinstance(failure, ValidationError):
         problem = one_line(failure.errors()[0]["msg"], 200)
         return Outcome.INVALID_OUTPUT, "malformed_result", f"the answer is not what the protocol says: {problem}"
     words = plain(failure, 4_000) or type(failure).__name__
     # The SDK checks results against the output schema, and says so with nothing but a RuntimeError.
-    if isinstance(failure, RuntimeError) and re.match("Invalid (structured|schema)|.* has an output schema", words):
+    told = isinstance(failure, RuntimeError) and re.match("Invalid (structured|schema)|.* has an output schema", words)
+    if told or isinstance(failure, RecursionError):
         return Outcome.INVALID_OUTPUT, "output_schema", words
     return Outcome.PROTOCOL_ERROR, type(failure).__name__, words
 

@@ -103,6 +103,7 @@ class Connection:
         self._stderr: StderrTail | None = None
         self._opened_s = time.monotonic()
         # Calls that were given up and have not ended yet; kept so that their tasks are not collected.
+        self.under_way: set[PendingCall] = set()
         self._given_up: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
@@ -132,6 +133,8 @@ class Connection:
     async def close(self, why: str | None = None) -> None:
         """Leave the connection and wait until its process or server has ended, which is bounded."""
         self.closed_why = self.closed_why or why or "it was closed"
+        for pending in list(self.under_way):
+            pending.close(ClosedError(f"the call was given up: {self.target.name!r} was closed under way"))
         self._leave.set()
         if self._holder is not None and not self._holder.done():
             _, late = await asyncio.wait({self._holder}, timeout=_CLOSE_LIMIT_S)
@@ -152,6 +155,10 @@ class Connection:
         if self.lost or self._client is None:
             raise ConnectionLostError(lost(self.target, self.said()))
         return self._client
+
+    def garbage(self) -> str:
+        """Return the sentence about lines on standard output that are no messages; empty if there were none."""
+        return self.evidence.told_garbage() if self.evidence.garbage is not None else ""
 
     @property
     def said_bytes(self) -> int:
@@ -284,6 +291,7 @@ class Connection:
             elif not isinstance(error, Exception):
                 raise
         finally:
+            background().not_on_exit(self.close)
             self.lost = self.closed_why is None
             if self._stderr is not None:
                 self._stderr.close()
@@ -294,9 +302,9 @@ class Connection:
             if target.transport == "in-process":
                 return target.server
             hosted = HostedServer(target.server)
-            await hosted.start()
             stack.push_async_callback(hosted.aclose)
-            return streamable_http_client(hosted.url, max_sse_event_size=None)
+            await hosted.start()
+            return await self._url(UrlTarget(hosted.url, target.name), stack)
         if isinstance(target, CommandTarget):
             return await self._command(target, stack)
         return await self._url(target, stack)
@@ -326,7 +334,9 @@ class Connection:
 
         client = httpx2.AsyncClient(
             headers=dict(target.headers),
-            timeout=httpx2.Timeout(30.0, read=300.0),
+            # Our own deadline rules; a pool that is full waits, and is no reason to give the connection up.
+            timeout=None,
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
             event_hooks={"response": [note]},
         )
         await stack.enter_async_context(client)

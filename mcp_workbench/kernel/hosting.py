@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
+from collections.abc import Callable
 from typing import Any
 
+import anyio
 from mcp.server import Server
 from mcp.server.mcpserver import MCPServer
 
-from mcp_workbench.errors import UnreachableError
-from mcp_workbench.kernel.loop import background
+from mcp_workbench.errors import UnreachableError, UsageError
+from mcp_workbench.kernel.failures import said
+from mcp_workbench.kernel.loop import background, sdk_log
 from mcp_workbench.kernel.rerun import replace_earlier
 from mcp_workbench.untrusted import escaped, one_line
 
@@ -34,6 +38,7 @@ class HostedServer:
         self._server = server
         self._running: asyncio.Task[None] | None = None
         self._uvicorn: Any = None
+        self.forget: Callable[[], None] = lambda: None
 
     async def start(self, port: int = 0) -> None:
         """Listen on ``port``, or on a free one; awaited on the background loop."""
@@ -51,21 +56,39 @@ class HostedServer:
             ) from None
         app = self._server.streamable_http_app(host=_HOST)
         config = uvicorn.Config(
-            app, log_config=None, log_level="critical", access_log=False, lifespan="on", timeout_graceful_shutdown=1
+            app, log_config=None, log_level="error", access_log=False, lifespan="on", timeout_graceful_shutdown=1
         )
         self._uvicorn = uvicorn.Server(config)
-        self._running = asyncio.create_task(self._uvicorn.serve(sockets=[listening]), name=f"host {self.name}")
+        self._running = asyncio.create_task(self._serve(listening), name=f"host {self.name}")
+        begun_s = time.monotonic()
         try:
             async with asyncio.timeout(_START_LIMIT_S):
                 while not self._uvicorn.started:
                     if self._running.done():
-                        raise UnreachableError(f"the server {self.name!r} ended while it was being started over HTTP")
+                        raise UnreachableError(
+                            f"the server {self.name!r} ended while it was being started over HTTP; mend its lifespan"
+                            + said("\n".join(sdk_log().since(begun_s)))
+                        )
                     await asyncio.sleep(0.002)
-        except TimeoutError:
-            await self.aclose()
-            raise UnreachableError(f"the server {self.name!r} did not start within {_START_LIMIT_S:.0f} s") from None
+        except BaseException as error:
+            # Also when the caller gave up: nothing may go on listening.
+            with anyio.CancelScope(shield=True):
+                await self._aclose()
+            if isinstance(error, TimeoutError):
+                sentence = f"the server {self.name!r} did not start over HTTP within {_START_LIMIT_S:.0f} s"
+                raise UnreachableError(f"{sentence}; look at what its lifespan waits for") from None
+            raise
         background().on_exit(self.aclose)
         self.url = f"http://{_HOST}:{listening.getsockname()[1]}/mcp"
+
+    async def _serve(self, listening: socket.socket) -> None:
+        try:
+            await self._uvicorn.serve(sockets=[listening])
+        except SystemExit:
+            # How uvicorn says that the server's lifespan failed.
+            return
+        finally:
+            listening.close()
 
     async def aclose(self) -> None:
         """Stop listening; what is still being answered gets a second."""
@@ -73,6 +96,7 @@ class HostedServer:
 
     async def _aclose(self) -> None:
         background().not_on_exit(self.aclose)
+        self.forget()
         running, self._running = self._running, None
         if running is None:
             return
@@ -125,7 +149,11 @@ async def aserve(server: MCPServer[Any] | Server[Any], *, port: int = 0) -> Host
 
 
 async def _aserve(server: MCPServer[Any] | Server[Any], port: int) -> HostedServer:
+    if not isinstance(server, MCPServer | Server):
+        raise UsageError(f"a {type(server).__name__} cannot be served; give an MCPServer (or Server) object")
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65_535:
+        raise UsageError(f"port={port!r} is no port; give a whole number up to 65535, or leave it out")
     hosted = HostedServer(server)
-    await replace_earlier("server", hosted.name, hosted.aclose)
+    hosted.forget = await replace_earlier("server", hosted.name, hosted.aclose)
     await hosted.start(port)
     return hosted

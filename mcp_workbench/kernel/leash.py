@@ -34,15 +34,16 @@ class Leash:
     def take(self) -> dict[str, str]:
         """Count one more server, and return the environment variable that marks it."""
         with self._lock:
-            self._held += 1
             if self._process is None or self._process.poll() is not None:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", __file__, self.mark],
+                    # Without this file's folder on the path, where modules of ours have common names.
+                    [sys.executable, "-P", __file__, self.mark],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     start_new_session=True,
                 )
+            self._held += 1
         return {MARK: self.mark}
 
     def drop(self) -> None:

@@ -56,7 +56,7 @@ class BackgroundLoop:
 
     def is_current(self) -> bool:
         """Whether the caller is on the loop's own thread, where blocking would hold up everything."""
-        return self._thread is not None and threading.get_ident() == self._thread.ident
+        return self._thread is threading.current_thread()
 
     def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Start ``work`` on the loop and return at once with its future; cancelling the future cancels the work."""
@@ -102,14 +102,18 @@ class BackgroundLoop:
         __tracebackhide__ = True
         ended = threading.Lock()
         ended.acquire()
-        self.loop.call_soon_threadsafe(start, ended.release)
+        loop, thread = self.loop, self._thread
         try:
+            loop.call_soon_threadsafe(start, ended.release)
             while not ended.acquire(timeout=_TICK_S):
-                pass
+                if thread is not None and not thread.is_alive():
+                    raise LoopError("the workbench's background loop has stopped, because the process is ending")
         except KeyboardInterrupt:
-            self.loop.call_soon_threadsafe(cancel)
+            loop.call_soon_threadsafe(cancel)
             self.settle()
             raise
+        except RuntimeError as error:
+            raise LoopError(f"the workbench's background loop takes no more work: {error}") from None
 
     async def arun(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` on the loop and await its result from any other loop; cancelling cancels the work."""
@@ -160,20 +164,27 @@ class BackgroundLoop:
                 return
             started = threading.Event()
             thread = threading.Thread(target=self._live, args=(started,), name="mcp-workbench-loop", daemon=True)
+            self._thread = thread
             thread.start()
             if not started.wait(_START_LIMIT_S):
                 raise LoopError(f"the workbench's background thread did not start within {_START_LIMIT_S:.0f} s")
-            self._thread = thread
         _keep_sdk_logs()
         _watch_main_thread()
 
     def _live(self, started: threading.Event) -> None:
         # A root task, not run_forever: anyio ties its worker threads to it, so that they are kept for the next
         # call and ended with the loop.
-        with contextlib.closing(asyncio.new_event_loop()) as loop:
-            asyncio.set_event_loop(loop)
-            loop.run_until_complete(self._root(loop, started))
-            loop.run_until_complete(loop.shutdown_asyncgens())
+        try:
+            with contextlib.closing(asyncio.new_event_loop()) as loop:
+                asyncio.set_event_loop(loop)
+                root = loop.create_task(self._root(loop, started))
+                while not root.done():
+                    # asyncio lets these two out of the loop; a tool that calls sys.exit() ends its call, not all of us.
+                    with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                        loop.run_until_complete(root)
+                loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            self._loop = self._stop = None
 
     async def _root(self, loop: asyncio.AbstractEventLoop, started: threading.Event) -> None:
         self._stop = asyncio.Event()
@@ -243,7 +254,7 @@ def sdk_log() -> SdkLog:
 def _keep_sdk_logs() -> None:
     # MCPServer() configures the root logger, so each request would be a line of stderr in the notebook. A logger that
     # the user has given handlers is the user's.
-    for name in ("mcp", "httpx2"):
+    for name in ("mcp", "httpx2", "uvicorn"):
         logger = logging.getLogger(name)
         if not logger.handlers:
             logger.addHandler(sdk_log())

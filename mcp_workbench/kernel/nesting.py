@@ -30,7 +30,7 @@ def allow_nested_loops() -> None:
             "write `await main()` in the cell instead of `asyncio.run(main())`"
         )
     if background().is_current():
-        raise NestedLoopsError("this is the workbench's own loop, which is never nested; call it from a cell")
+        raise NestedLoopsError("this is the workbench's own loop, which nobody may block; call it from a cell")
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:

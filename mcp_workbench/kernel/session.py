@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import weakref
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from mcp_types import Prompt, Resource, ResourceTemplate, Tool
@@ -36,6 +38,10 @@ class Session:
         self.limits = limits or Limits()
         self.log = CallLog()
         self._connection: Connection | None = None
+        self._finalizer: weakref.finalize[..., Any] | None = None
+        self._forget: Callable[[], None] = lambda: None
+        # Opening, closing and reconnecting take turns, or a server would be left that nobody knows of.
+        self._turn = asyncio.Lock()
 
     # The same names twice: blocking, and with an "a" before them to be awaited.
 
@@ -152,25 +158,49 @@ class Session:
         return "" if self._connection is None else self._connection.said()
 
     async def _open(self) -> None:
-        connection = Connection(self.target, self.limits, self.log)
-        await replace_earlier(
-            "session",
+        async with self._turn:
             # The same server called directly and over HTTP are two things to compare, not one run again.
-            f"{self.target.name} {self.target.transport} {self.target}",
-            lambda: connection.close("a later cell opened the same target again; to keep both, give one a name=..."),
-        )
-        await connection.open()
-        self._connection = connection
-        # At the interpreter's end the loop itself closes what is open.
-        weakref.finalize(self, _leave, connection).atexit = False
+            key = f"{self.target.name} {self.target.transport} {self.target}"
+            self._forget = await replace_earlier("session", key, self._replaced())
+            try:
+                await self._connect()
+            except BaseException:
+                self._forget()
+                raise
 
-    async def _close(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
+    async def _close(self, why: str | None = None) -> None:
+        async with self._turn:
+            self._forget()
+            await self._leave_connection(why)
 
     async def _reconnect(self) -> None:
-        await self._close()
-        await self._open()
+        async with self._turn:
+            await self._leave_connection(None)
+            await self._connect()
+
+    async def _connect(self) -> None:
+        connection = Connection(self.target, self.limits, self.log)
+        await connection.open()
+        self._connection = connection
+        # A session that nobody holds any more leaves its server; at the interpreter's end the loop does that itself.
+        self._finalizer = weakref.finalize(self, _leave, connection)
+        self._finalizer.atexit = False
+
+    async def _leave_connection(self, why: str | None) -> None:
+        if self._connection is not None:
+            await self._connection.close(why)
+        if self._finalizer is not None:
+            self._finalizer.detach()
+
+    def _replaced(self) -> Callable[[], Awaitable[None]]:
+        """Return what closes this session when a later cell opens the same target, without keeping it alive."""
+        weakly = weakref.ref(self)
+
+        async def close() -> None:
+            if (session := weakly()) is not None:
+                await session._close("a later cell opened the same target again; to keep both, give one a name=...")
+
+        return close
 
     async def _call(self, tool: str, arguments: dict[str, Any] | None, timeout_s: float | None) -> CallResult:
         return await self.connection.call(tool, read_arguments(arguments), timeout_s=timeout_s)

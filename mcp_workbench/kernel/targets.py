@@ -71,7 +71,7 @@ class CommandTarget:
 
     def __str__(self) -> str:
         """Return the command line, without its environment, which may hold secrets."""
-        return f"the command {one_line(shlex.join((self.command, *self.arguments)), 200)!r}"
+        return f"the command {one_line(shlex.join(_masked((self.command, *self.arguments))), 200)!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,22 @@ class UrlTarget:
 
 
 Target = ServerTarget | CommandTarget | UrlTarget
+
+_SECRET_OPTION = re.compile(r"-.*(key|token|secret|password|auth)", re.IGNORECASE)
+
+
+def _masked(words: Sequence[str]) -> list[str]:
+    """Return a command's words with the values of options that sound secret covered."""
+    shown: list[str] = []
+    for at, word in enumerate(words):
+        option, equals, _ = word.partition("=")
+        if equals and _SECRET_OPTION.match(option):
+            shown.append(f"{option}=***")
+        elif at and _SECRET_OPTION.match(words[at - 1]) and "=" not in words[at - 1] and not word.startswith("-"):
+            shown.append("***")
+        else:
+            shown.append(word)
+    return shown
 
 
 class _Entry(BaseModel):
@@ -123,7 +139,11 @@ def read_target(word: object, *, name: str | None = None, over_http: bool = Fals
         TargetError: what cannot be understood, in one sentence.
         UnreachableError: what is understood, but not there, or cannot be loaded.
     """
-    target = _read(word, name)
+    try:
+        target = _read(word, name)
+    except (OSError, ValueError, RuntimeError, RecursionError) as error:
+        # Names that no file can have, home folders of nobody, documents without end.
+        raise TargetError(f"the target cannot be read ({type(error).__name__}: {one_line(error, 120)})") from None
     if over_http:
         if not isinstance(target, ServerTarget):
             raise TargetError(
@@ -142,6 +162,8 @@ def _read(word: object, name: str | None) -> Target:
     if isinstance(word, StdioServerParameters):
         folder = Path(word.cwd) if word.cwd is not None else None
         return _command([word.command, *word.args], name, word.env or {}, folder)
+    if isinstance(word, Path):
+        return _text(str(word), name)
     if isinstance(word, Mapping):
         return _entry(dict(word), name, "the given mapping")
     if isinstance(word, Sequence) and not isinstance(word, str | bytes) and word:
@@ -150,7 +172,7 @@ def _read(word: object, name: str | None) -> Target:
     elif isinstance(word, str) and word.strip():
         return _text(word.strip(), name)
     raise TargetError(
-        f"{one_line(repr(word), 80)} is no target: give a server object, a command, a URL, "
+        f"{_type_words(word)} is no target: give a server object, a command, a URL, "
         "'file.py:attribute', 'module:attribute' or 'file.json#entry'"
     )
 
@@ -189,7 +211,12 @@ def _file(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
 
 def _shown(url: str) -> str:
     """Return a refused address for a message, without the user and password in it, and without its query."""
-    return one_line(re.sub(r"//[^/]*@", "//", url).partition("?")[0], 80)
+    return one_line(re.sub(r"(/?/).*@", r"\1", re.split(r"[?#]", url, maxsplit=1)[0]), 80)
+
+
+def _type_words(word: object) -> str:
+    """Return what is said of something that is no target; not what is in it, which may be secret."""
+    return "an empty text" if isinstance(word, str) else f"a {type(word).__name__}"
 
 
 def _url(url: str, name: str | None, headers: Mapping[str, str]) -> UrlTarget:
@@ -199,6 +226,12 @@ def _url(url: str, name: str | None, headers: Mapping[str, str]) -> UrlTarget:
         raise TargetError(f"the address {_shown(url)!r} cannot be read: {error}") from None
     if not host:
         raise TargetError(f"the address {_shown(url)!r} names no host; write http://HOST:PORT/mcp")
+    for key, value in headers.items():
+        # What HTTP refuses would be shown in its message, value and all: a token that was read with its line's end.
+        if not value.isprintable() or not value.isascii() or value != value.strip() or not re.fullmatch(r"[!-~]+", key):
+            raise TargetError(
+                f"the header {one_line(key, 60)!r} cannot be sent: it has a line's end or an odd character"
+            )
     return UrlTarget(url, name or (f"{host}:{port}" if port else host), headers)
 
 
@@ -245,6 +278,12 @@ def find_program(target: CommandTarget) -> str:
             f"{one_line(target.command, 80)!r} is not an executable file, so it cannot be started; "
             "make it executable (chmod +x), or name the interpreter before it"
         )
+    if file.is_file():
+        how = "python " if file.suffix == ".py" else "node " if file.suffix in (".js", ".mjs") else "./"
+        raise UnreachableError(
+            f"{one_line(target.command, 80)!r} is a file, and no command; write '{how}{one_line(target.command, 80)}'"
+            + (", or 'FILE.py:ATTRIBUTE' for a server object in it" if file.suffix == ".py" else "")
+        )
     raise UnreachableError(
         f"there is no command {one_line(target.command, 80)!r} on this machine; "
         "check the spelling, install it, or give its full path"
@@ -276,6 +315,11 @@ def _configured(file: Path, entry: str | None, name: str | None) -> Target:
 
 
 def _entry(value: object, name: str | None, where: str) -> Target:
+    if isinstance(value, dict) and set(value) == {"mcpServers"} and isinstance(value["mcpServers"], dict):
+        if len(value["mcpServers"]) != 1:
+            raise TargetError(f"{where} has {len(value['mcpServers'])} servers; give the entry of one of them")
+        entry_name, inner = next(iter(value["mcpServers"].items()))
+        return _entry(inner, name or str(entry_name), where)
     try:
         entry = _Entry.model_validate(value)
     except ValidationError as error:

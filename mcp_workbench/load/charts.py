@@ -63,7 +63,7 @@ def latency_chart(rows: Sequence[ToolSummary]) -> Chart:
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
-    figure = Figure(figsize=(7.5, 3.6), layout="constrained")
+    figure = Figure(figsize=(8.5, 3.6), layout="constrained")
     axes = figure.add_subplot()
     drawn = sorted(rows, key=lambda row: -row.calls)[:_DRAWN]
     for at, row in enumerate(drawn):
@@ -79,18 +79,19 @@ def latency_chart(rows: Sequence[ToolSummary]) -> Chart:
             linestyle=_DASHES[at % len(_DASHES)],
             color=_GREYS[at // len(_DASHES) % len(_GREYS)],
         )
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    # Over more than a decade the figures between the powers of ten would run into each other.
     spread = [value for row in drawn for value in (row.latencies_ms[0], row.latencies_ms[-1])]
-    narrow = bool(spread) and max(spread) < 10 * min(spread)
-    axes.xaxis.set_minor_formatter(StrMethodFormatter("{x:g}") if narrow else NullFormatter())
+    # A log scale over less than a decade has next to no figures on it.
+    wide = bool(spread) and max(spread) > 10 * min(spread)
+    if wide:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(0, 103)
-    axes.set_xlabel("latency (ms, log scale)")
+    axes.set_xlabel("latency (ms, log scale)" if wide else "latency (ms)")
     axes.set_ylabel("calls answered within (%)")
     axes.set_title("How long the calls took")
     axes.grid(visible=True, alpha=0.3)
     if drawn:
-        axes.legend(loc="lower right", fontsize="small")
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize="small")
     names = ", ".join(f"{one_line(row.tool, 40)} over {row.transport}" for row in drawn) or "no calls"
     return Chart(figure, f"Chart: share of calls answered within a time, for {names}")

@@ -57,8 +57,8 @@ class ToolSummary:
 
     @property
     def errors(self) -> int:
-        """How many of them did not end well."""
-        return self.calls - self.outcomes[Outcome.OK]
+        """How many of them did not end well; what the caller gave up is no failure of the server's."""
+        return self.calls - self.outcomes[Outcome.OK] - self.outcomes[Outcome.CANCELLED]
 
     @property
     def error_rate(self) -> float:
@@ -68,6 +68,10 @@ class ToolSummary:
     def percentile_ms(self, percent: float) -> float:
         """Return a percentile of the latency in milliseconds, by nearest rank."""
         return percentile(self.latencies_ms, percent)
+
+    def carried_percentile_ms(self, percent: float) -> float | None:
+        """Return a percentile if there are calls enough for it to be more than the slowest call; else ``None``."""
+        return self.percentile_ms(percent) if self.calls * (100 - percent) >= 100 else None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -103,9 +107,9 @@ class Summary(Report):
                 "transport": row.transport,
                 "calls": row.calls,
                 "errors": row.errors,
-                "error rate": f"{row.error_rate:.1%}",
+                "error rate": row.error_rate,
                 **{outcome.value: row.outcomes[outcome] for outcome in occurred},
-                **{f"p{percent} ms": row.percentile_ms(percent) for percent in PERCENTILES},
+                **{f"p{percent} ms": row.carried_percentile_ms(percent) for percent in PERCENTILES},
                 "max ms": row.latencies_ms[-1],
             }
             for row in self.tools
@@ -121,6 +125,10 @@ class Summary(Report):
         spoken = ", ".join(dict.fromkeys(row.transport for row in self.tools))
         words = f"{calls:,} call{'s' * (calls != 1)} over {spoken}, {errors:,} failed ({errors / calls:.1%})"
         return words + (f"; {self.note}" if self.note else "")
+
+    def __radd__(self, other: int) -> Summary:
+        """Return this table itself: ``sum`` begins with 0."""
+        return self if other == 0 else NotImplemented
 
     def __add__(self, other: Summary) -> Summary:
         """Return both tables in one; rows of the same tool and transport become one row."""

@@ -197,7 +197,12 @@ def help_line(field: Field, *, required: bool) -> str:
     alone = isinstance(field, EnumField) and len(field.values) == 1
     kind = f"always {kind_of(field)}" if alone else kind_of(field)
     parts = [untrusted.one_line(field.description, 400).rstrip(".")]
-    parts.append(", ".join([kind[:1].upper() + kind[1:], *_bounds(field)]) + (", or null" if field.nullable else ""))
+    # That a text is text is seen, where something else is said of it.
+    obvious = kind == "text" and not _bounds(field) and not field.nullable and field.description
+    if not obvious:
+        parts.append(
+            ", ".join([kind[:1].upper() + kind[1:], *_bounds(field)]) + (", or null" if field.nullable else "")
+        )
     if isinstance(field, StringField) and field.pattern:
         parts.append(f"Pattern, which the server checks: {untrusted.one_line(field.pattern, 120)}")
     if isinstance(field, AnyField | DictField):

@@ -116,9 +116,9 @@ def test_an_unknown_tool_is_named_with_the_one_that_may_be_meant(bench: Workbenc
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ({"a": object()}, "'a' is a object, which is not JSON"),
+        ({"a": object()}, "'a' is of type object, which is not JSON"),
         ({"a": {"b": [1, float("nan")]}}, r"'a'.b\[1\] is nan"),
-        ({"a": b"x"}, "is a bytes"),
+        ({"a": b"x"}, "is of type bytes"),
         ("a=1", "arguments are a dict"),
         ({1: 2}, "the key 1 is no text"),
         ({"a": "\ud800"}, "half a character"),

@@ -109,12 +109,12 @@ def test_environment_and_folder_come_along(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("word", "kind", "sentence"),
     [
-        ("", TargetError, "'' is no target: give a server object, a command, a URL, 'file.py:attribute'"),
+        ("", TargetError, "an empty text is no target: give a server object, a command, a URL, 'file.py:attribute'"),
         (" \n ", TargetError, "is no target"),
-        ([], TargetError, "[] is no target"),
-        (["serve", 3], TargetError, "['serve', 3] is no target"),
-        (None, TargetError, "None is no target"),
-        (b"serve", TargetError, "b'serve' is no target"),
+        ([], TargetError, "a list is no target"),
+        (["serve", 3], TargetError, "a list is no target"),
+        (None, TargetError, "a NoneType is no target"),
+        (b"serve", TargetError, "a bytes is no target"),
         (MCPServer, TargetError, "is no target"),
         ('serve "x', TargetError, "the command 'serve \"x' cannot be read (No closing quotation); close its quotes"),
         (["serve", "a\0b"], TargetError, "the command holds a NUL character, which no command may"),

@@ -170,7 +170,7 @@ def test_a_tool_that_is_not_there_and_arguments_that_are_no_json_are_refused_bef
     with Workbench(server, name="example") as bench:
         with pytest.raises(UnknownToolError, match="'example' has no tool 'sub'"):
             bench.sample("sub")
-        with pytest.raises(ArgumentsError, match="argument 'a' is a object"):
+        with pytest.raises(ArgumentsError, match="argument 'a' is of type object"):
             bench.sample("add", {"a": object()})
         assert len(bench.session.log) == 0
 
