@@ -337,8 +337,8 @@ def scalar_control(field: Field, place: Place, *, required: bool, prefilled: boo
         case StringField(format="time"):
             return TimeInput(field, place)
         case StringField():
-            sends_blank = (required or prefilled) and field.format != "date-time"
-            return TextInput(field, place, sends_blank=sends_blank)
+            # A blank that was never filled in is no value: sent as a path, it may mean the folder itself.
+            return TextInput(field, place, sends_blank=prefilled and field.format != "date-time")
         case NumberField():
             return NumberInput(field, place)
         case BooleanField() if required or prefilled:

@@ -85,8 +85,11 @@ def test_a_default_is_never_changed_by_what_is_written_over_it() -> None:
     assert form.read() == {"x": {"a": [1]}}
 
 
-def test_a_required_text_may_be_empty_and_is_sent_empty() -> None:
-    assert form_of(["x"], x=STRING).read() == {"x": ""}
+def test_a_required_text_that_was_never_filled_in_is_not_sent_as_an_empty_one() -> None:
+    form = form_of(["x"], x=STRING)
+    assert refusal(form) == "x: is required: give text"
+    form.fill({"x": ""})
+    assert form.read() == {"x": ""}
 
 
 def test_a_default_text_that_is_emptied_is_sent_empty() -> None:
