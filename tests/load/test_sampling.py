@@ -93,7 +93,6 @@ def test_a_call_that_times_out_is_a_failed_call_and_the_sample_goes_on() -> None
         bench.session.connection.limits = Limits(timeout_s=0.5)
         summary = bench.sample("sometimes", calls=4, warm_up=0)
     assert summary.tools[0].outcomes == {Outcome.OK: 3, Outcome.TIMEOUT: 1}
-    assert summary.tools[0].latencies_ms[-1] >= 500
     assert not summary.ok
     assert summary.note == ""
 
