@@ -76,7 +76,8 @@ class BackgroundLoop:
             box[0].add_done_callback(lambda _: ended())
 
         try:
-            self.wait(start, lambda: box[0].cancel())  # noqa: PLW0108 - the task is not there yet
+            # An interrupt may come before there is a task.
+            self.wait(start, lambda: box[0].cancel() if box else work.close())
         except LoopError:
             work.close()
             raise
