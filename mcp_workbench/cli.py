@@ -1,7 +1,7 @@
 """The ``mcp-workbench`` command: look at a target, call it, measure it, or open the workbook.
 
 Exit codes: 0 fine; 1 the tool answered with an error, or a sampled call failed; 2 wrong usage; 3 target unreachable,
-lost, or not answering in time.
+lost, or not answering in time; 70 a fault of the workbench itself.
 """
 
 from __future__ import annotations
