@@ -7,6 +7,7 @@
     │   ├── TargetError            the target cannot be understood
     │   ├── ArgumentsError         the arguments are no JSON object
     │   ├── UnknownToolError       the target lists no tool of that name
+    │   ├── ContractError          a contract, or a file that people edit, is not what it should be
     │   ├── ClosedError            the workbench was closed or replaced
     │   └── NestedLoopsError       allow_nested_loops() refuses here
     ├── UnreachableError           the target is not there, or no MCP server could be connected
@@ -55,6 +56,10 @@ class ArgumentsError(UsageError):
 
 class UnknownToolError(UsageError):
     """The target lists no tool of that name."""
+
+
+class ContractError(UsageError):
+    """A contract, or another file that people edit, is not what it should be."""
 
 
 class ClosedError(UsageError):

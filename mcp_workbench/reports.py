@@ -43,7 +43,12 @@ class Report(ABC):
         table = self.frame._repr_html_()  # type: ignore[operator]
         return f"<p>{escaped(self.headline(), 2_000)}</p>{table}"
 
+    def facts(self) -> dict[str, Any]:
+        """Return what the report knows besides its rows, by name; for its JSON."""
+        return {}
+
     def to_json(self, indent: int | None = 2) -> str:
-        """Return ``ok``, the headline and the rows as a JSON object."""
+        """Return ``ok``, the headline, the facts and the rows as a JSON object."""
         rows: list[dict[str, Any]] = json.loads(self.frame.to_json(orient="records", date_format="iso"))
-        return json.dumps({"ok": self.ok, "headline": self.headline(), "rows": rows}, indent=indent)
+        told = {"ok": self.ok, "headline": self.headline(), **self.facts(), "rows": rows}
+        return json.dumps(told, indent=indent)

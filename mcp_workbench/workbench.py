@@ -14,6 +14,11 @@ from mcp_workbench.progress import Progress, shown_progress
 from mcp_workbench.untrusted import escaped, one_line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mcp_workbench.contracts.audit import Audit
+    from mcp_workbench.contracts.drift import Drift
+    from mcp_workbench.contracts.model import ContractBook
     from mcp_workbench.load.summary import Summary
     from mcp_workbench.tables import Table
     from mcp_workbench.widgets.explorer import Explorer
@@ -195,6 +200,49 @@ class Workbench:
 
         return Explorer(self.session, tool=tool)
 
+    def draft(self) -> ContractBook:
+        """Return the contract that the server's listing amounts to; what it does not say is left as a gap.
+
+        Raises:
+            ContractError: the listing cannot be a contract; the sentence names the tool.
+        """
+        return background().run(self._draft())
+
+    async def adraft(self) -> ContractBook:
+        """Return what :meth:`draft` returns."""
+        return await background().arun(self._draft())
+
+    def audit(self) -> Audit:
+        """Return what is incomplete or contradicts itself in what the server lists, with why it hurts and the mend."""
+        from mcp_workbench.contracts.audit import audit_book
+
+        return audit_book(self.draft())
+
+    async def aaudit(self) -> Audit:
+        """Return what :meth:`audit` returns."""
+        from mcp_workbench.contracts.audit import audit_book
+
+        return audit_book(await self.adraft())
+
+    def check(self, contract: ContractBook | Path | str) -> Drift:
+        """Hold a contract against the server as it is now: every difference, classed by what it breaks.
+
+        Args:
+            contract: a contract, or the path of its file.
+
+        Raises:
+            FileError: the file is no contract; the sentence names line and field.
+        """
+        from mcp_workbench.contracts.drift import check_book
+
+        return check_book(_book(contract), self.draft())
+
+    async def acheck(self, contract: ContractBook | Path | str) -> Drift:
+        """Return what :meth:`check` returns."""
+        from mcp_workbench.contracts.drift import check_book
+
+        return check_book(_book(contract), await self.adraft())
+
     def reconnect(self) -> Workbench:
         """Connect again, after the server was lost or to start it afresh; the records stay."""
         self.session.reconnect()
@@ -254,6 +302,13 @@ class Workbench:
         await self._known(tool)
         return await sample(self.session.connection, plan, progress)
 
+    async def _draft(self) -> ContractBook:
+        from mcp_workbench.contracts.draft import draft_book
+
+        tools = await self.session.connection.list_all("tools")
+        told = self.session.connection.client.server_info
+        return draft_book(told.name or self.name, told.version, tools)
+
     def _listed(self, tool: object) -> bool:
         return isinstance(tool, str) and tool in self.session.connection.listed
 
@@ -269,6 +324,13 @@ class Workbench:
         if tool in names:
             return
         raise unknown_tool(self.name, tool, names)
+
+
+def _book(contract: ContractBook | Path | str) -> ContractBook:
+    from mcp_workbench.contracts.files import read_book
+    from mcp_workbench.contracts.model import ContractBook
+
+    return contract if isinstance(contract, ContractBook) else read_book(contract)
 
 
 def _session(

@@ -14,8 +14,9 @@ ROOT = "mcp_workbench"
 
 # From the ground up. A module imports from its own layer and from those below.
 LAYERS = [
-    {"errors", "untrusted", "records", "tables", "reports", "progress", "workbook"},
-    {"kernel"},
+    {"errors", "untrusted", "records", "tables", "reports", "progress", "workbook", "documents", "junit"},
+    {"contracts"},
+    {"kernel", "starters"},
     {"load", "widgets"},
     {"workbench"},
     {"cli"},

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_workbench import untrusted
+from mcp_workbench.contracts.references import ABSENT
 from mcp_workbench.widgets.fields import (
     AnyField,
     ArrayField,
@@ -26,7 +27,7 @@ from mcp_workbench.widgets.fields import (
     TupleField,
     UnionField,
 )
-from mcp_workbench.widgets.values import ABSENT, canonical, shown
+from mcp_workbench.widgets.values import canonical, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

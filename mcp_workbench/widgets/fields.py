@@ -21,10 +21,10 @@ deep, too wide, circular or misspelt becomes an ``AnyField``, and what the schem
 from __future__ import annotations
 
 import dataclasses
-import urllib.parse
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from mcp_workbench.contracts.references import ABSENT, resolve
 from mcp_workbench.widgets.keywords import (
     KEYWORDS,
     MAX_CHOICES,
@@ -40,7 +40,7 @@ from mcp_workbench.widgets.keywords import (
     words,
     wrapper_of,
 )
-from mcp_workbench.widgets.values import ABSENT, canonical, json_fault
+from mcp_workbench.widgets.values import canonical, json_fault
 
 MAX_DEPTH: Final = 6
 """Lists, objects and unions may be nested this deep in a form."""
@@ -50,7 +50,6 @@ MAX_DEFAULT_SIZE: Final = 10_000
 
 _MAX_HOPS = 32
 _MAX_BRANCHES = 100
-_MAX_REF_CHARACTERS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +232,7 @@ class _Reader:
                 if not isinstance(ref, str) or ref in seen:
                     return found, None, seen, "the schema refers to itself"
                 seen |= {ref}
-                node = self._resolve(ref)
+                node = resolve(self._root, ref)
                 if node is ABSENT:
                     return found, None, seen, "the schema refers to something that it does not hold"
                 continue
@@ -249,22 +248,6 @@ class _Reader:
                 return found | {key: branches}, nullable, seen, ""
             node = branches[0]
         return found, None, seen, "the schema is wrapped too many times"
-
-    def _resolve(self, ref: str) -> Any:
-        """Return what a local reference points at (RFC 6901), or ``ABSENT``."""
-        pointer = urllib.parse.unquote(ref[1:_MAX_REF_CHARACTERS])
-        if not ref.startswith("#") or len(ref) > _MAX_REF_CHARACTERS or (pointer and pointer[0] != "/"):
-            return ABSENT
-        at: Any = self._root
-        for escaped in pointer.split("/")[1:]:
-            part = escaped.replace("~1", "/").replace("~0", "~")
-            if isinstance(at, dict) and part in at:
-                at = at[part]
-            elif isinstance(at, list) and part.isascii() and part.isdigit() and int(part) < len(at):
-                at = at[int(part)]
-            else:
-                return ABSENT
-        return at
 
     def _kind(self, found: Node, said: Node, depth: int, seen: frozenset[str]) -> Field:
         choices = choices_of(found)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import ipywidgets as w
 
 from mcp_workbench import untrusted
+from mcp_workbench.contracts.references import ABSENT
 from mcp_workbench.widgets.checks import example_of, fits
 from mcp_workbench.widgets.fields import (
     BooleanField,
@@ -26,7 +27,7 @@ from mcp_workbench.widgets.fields import (
     NumberField,
     StringField,
 )
-from mcp_workbench.widgets.values import ABSENT, canonical, is_visible, json_text, parse_json, shown
+from mcp_workbench.widgets.values import canonical, is_visible, json_text, parse_json, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

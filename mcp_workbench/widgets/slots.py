@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 import ipywidgets as w
 
 from mcp_workbench import untrusted
+from mcp_workbench.contracts.references import ABSENT
 from mcp_workbench.widgets.checks import Problem, fits, help_line, instruction, own_problems, problems
 from mcp_workbench.widgets.fields import ArrayField, Field, StringField, TupleField
 from mcp_workbench.widgets.groups import group_maker
 from mcp_workbench.widgets.inputs import JsonInput, UnreadableError, checkbox, scalar_control, set_shown
-from mcp_workbench.widgets.values import ABSENT
 
 if TYPE_CHECKING:
     from mcp_workbench.widgets.inputs import Control, Place

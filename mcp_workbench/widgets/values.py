@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import enum
 import json
 import math
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from mcp_workbench import untrusted
 
@@ -13,18 +12,6 @@ MAX_DEPTH: Final = 64
 """Lists and objects may be nested this deep; deeper ones could exhaust Python's own stack."""
 MAX_INTEGER_BITS: Final = 13_000
 """Longer integers cannot be written: Python refuses to print more than 4,300 digits."""
-
-
-class Absent(enum.Enum):
-    """The type of :data:`ABSENT`, which says that there is no value, where ``None`` says that it is null."""
-
-    ABSENT = "absent"
-
-    def __repr__(self) -> str:
-        return "ABSENT"
-
-
-ABSENT: Final[Literal[Absent.ABSENT]] = Absent.ABSENT
 
 
 def json_fault(value: object, max_size: int | None = None) -> str:

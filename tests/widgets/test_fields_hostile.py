@@ -8,6 +8,7 @@ from typing import Any
 from form_reading import JSON, one
 from hypothesis import example, given, settings
 
+from mcp_workbench.contracts.references import ABSENT
 from mcp_workbench.widgets import fields
 from mcp_workbench.widgets.checks import help_line
 from mcp_workbench.widgets.fields import (
@@ -24,7 +25,6 @@ from mcp_workbench.widgets.fields import (
     read_fields,
 )
 from mcp_workbench.widgets.keywords import MAX_CHOICES
-from mcp_workbench.widgets.values import ABSENT
 
 
 def count(field: Field) -> int:

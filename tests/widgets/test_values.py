@@ -10,7 +10,8 @@ import pytest
 from form_reading import JSON
 from hypothesis import given
 
-from mcp_workbench.widgets.values import ABSENT, canonical, json_fault, json_text, parse_json
+from mcp_workbench.contracts.references import ABSENT
+from mcp_workbench.widgets.values import canonical, json_fault, json_text, parse_json
 
 
 def test_equal_values_have_equal_canonical_texts_and_true_is_not_1() -> None:

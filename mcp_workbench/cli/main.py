@@ -11,20 +11,29 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table as RichTable
-from rich.text import Text
 
+from mcp_workbench.cli.contract import contract_commands
+from mcp_workbench.cli.terminal import (
+    FOUND,
+    OWN_FAULT,
+    UNREACHABLE,
+    WRONG_USAGE,
+    AsJson,
+    OverHttp,
+    TargetWord,
+    Timeout,
+    complain,
+    opened,
+    say,
+    say_json,
+    say_table,
+)
 from mcp_workbench.errors import UsageError, WorkbenchError
-from mcp_workbench.untrusted import one_line, plain
-
-if TYPE_CHECKING:
-    from mcp_workbench.workbench import Workbench
+from mcp_workbench.untrusted import one_line
 
 app = typer.Typer(
     name="mcp-workbench",
@@ -35,28 +44,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-# The last one is EX_SOFTWARE of sysexits.h.
-ANSWERED_ERROR, WRONG_USAGE, UNREACHABLE, OWN_FAULT = 1, 2, 3, 70
+app.add_typer(contract_commands, name="contract")
 
-TargetWord = Annotated[
-    str,
-    typer.Argument(
-        metavar="TARGET",
-        help="A command in quotes, a URL, FILE.py:ATTRIBUTE, MODULE:ATTRIBUTE or CONFIGURATION.json#ENTRY.",
-    ),
-]
 ToolName = Annotated[str, typer.Argument(metavar="TOOL", help="The tool's name, as `tools` lists it.")]
 ArgumentsText = Annotated[str, typer.Option("--args", metavar="JSON", help="The arguments, as a JSON object.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table for people.")]
-Timeout = Annotated[float, typer.Option(metavar="SECONDS", help="For connecting, and for each call.")]
-OverHttp = Annotated[bool, typer.Option("--http", help="Host a server object over loopback HTTP to call it.")]
 
 
 def _version(wanted: bool) -> None:
     if wanted:
         from mcp_workbench import __version__
 
-        _print(f"mcp-workbench {__version__}")
+        say(f"mcp-workbench {__version__}")
         raise typer.Exit
 
 
@@ -70,12 +68,12 @@ def _options(
 @app.command()
 def tools(target: TargetWord, as_json: AsJson = False, timeout: Timeout = 30.0, http: OverHttp = False) -> None:
     """List the tools of TARGET: purpose, arguments, and what the server says of their effects."""
-    with _opened(target, timeout, http) as bench:
+    with opened(target, timeout, http) as bench:
         if as_json:
             listed = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in bench.session.tools()]
-            _print_json(listed)
+            say_json(listed)
         else:
-            _print_table(bench.tools, f"{bench.name} over {bench.session.target.transport}")
+            say_table(bench.tools, f"{bench.name} over {bench.session.target.transport}")
 
 
 @app.command()
@@ -89,11 +87,11 @@ def call(
 ) -> None:
     """Call TOOL of TARGET once and print what it answered. Exit code 1 if that was an error."""
     read = _arguments(arguments)
-    with _opened(target, timeout, http) as bench, contextlib.redirect_stdout(sys.stderr):
+    with opened(target, timeout, http) as bench, contextlib.redirect_stdout(sys.stderr):
         result = bench.call(tool, read)
     if as_json:
         raw = None if result.raw is None else result.raw.model_dump(mode="json", by_alias=True, exclude_none=True)
-        _print_json(
+        say_json(
             {
                 "ok": result.ok,
                 "outcome": result.outcome,
@@ -104,11 +102,11 @@ def call(
             }
         )
     elif result.ok:
-        _print(str(result))
+        say(str(result))
     else:
-        _complain(str(result))
+        complain(str(result))
     if not result.ok:
-        raise typer.Exit(ANSWERED_ERROR)
+        raise typer.Exit(FOUND)
 
 
 @app.command()
@@ -124,14 +122,14 @@ def sample(
 ) -> None:
     """Call TOOL of TARGET many times, one after the other, and print latency and error rate."""
     read = _arguments(arguments)
-    with _opened(target, timeout, http) as bench, contextlib.redirect_stdout(sys.stderr):
+    with opened(target, timeout, http) as bench, contextlib.redirect_stdout(sys.stderr):
         summary = bench.sample(tool, read, calls=calls, warm_up=warm_up)
     if as_json:
         sys.stdout.write(summary.to_json() + "\n")
     else:
-        _print_table(summary.frame, summary.headline())
+        say_table(summary.frame, summary.headline())
     if not summary.ok:
-        raise typer.Exit(UNREACHABLE if summary.cut_short else ANSWERED_ERROR)
+        raise typer.Exit(UNREACHABLE if summary.cut_short else FOUND)
 
 
 @app.command()
@@ -168,25 +166,12 @@ def main() -> NoReturn:
     try:
         app()
     except WorkbenchError as error:
-        _complain(str(error))
+        complain(str(error))
         sys.exit(WRONG_USAGE if isinstance(error, UsageError) else UNREACHABLE)
     except Exception as error:  # noqa: BLE001 - the last resort: also a fault of ours is told in one sentence
-        _complain(f"mcp-workbench failed, and should not have ({type(error).__name__}: {one_line(error)}); report it")
+        complain(f"mcp-workbench failed, and should not have ({type(error).__name__}: {one_line(error)}); report it")
         sys.exit(OWN_FAULT)
     sys.exit(0)
-
-
-@contextlib.contextmanager
-def _opened(target: str, timeout_s: float, http: bool) -> Iterator[Workbench]:
-    """Open a target; what a server in this process prints meanwhile goes to standard error, not among our words."""
-    from mcp_workbench.workbench import Workbench
-
-    with contextlib.redirect_stdout(sys.stderr):
-        bench = Workbench(target, timeout=timeout_s, transport="http" if http else None)
-    with bench:
-        yield bench
-        if bench.session.connection.evidence.garbage is not None:
-            _complain(f"note: {bench.session.connection.evidence.told_garbage()}")
 
 
 def _arguments(text: str) -> dict[str, Any]:
@@ -206,30 +191,3 @@ def _arguments(text: str) -> dict[str, Any]:
             """write name and value in braces, as '{"city": "Bern"}'"""
         )
     return read
-
-
-def _print(words: str) -> None:
-    sys.stdout.write(plain(words, 1_000_000) + "\n")
-
-
-def _print_json(value: object) -> None:
-    # ASCII only: no character of a server reaches the terminal as a control.
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
-
-
-def _complain(words: str) -> None:
-    sys.stderr.write(plain(words) + "\n")
-
-
-def _print_table(frame: Any, title: str) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    shown = RichTable(title=Text(plain(title, 400)), title_justify="left", show_lines=False)
-    for heading in frame.headings():
-        shown.add_column(Text(heading), overflow="fold")
-    for row in frame.texts():
-        shown.add_row(*map(Text, row))
-    console.print(shown)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,207 @@
+"""``mcp-workbench contract``: draft, audit, check and compare tool contracts.
+
+Exit codes: 0 good; 1 something was found at or above ``--fail-on``; 2 wrong usage, a file that is no contract among it;
+3 target unreachable.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mcp_workbench.cli.terminal import (
+    FOUND,
+    TARGET_FORMS,
+    AsJson,
+    TargetWord,
+    Timeout,
+    complain,
+    opened,
+    say,
+    say_table,
+)
+from mcp_workbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from mcp_workbench.contracts.audit import Audit
+    from mcp_workbench.contracts.drift import Drift
+
+contract_commands = typer.Typer(
+    no_args_is_help=True,
+    help="Tool contracts: draft one from a server, audit it, hold it against the server, compare two versions.",
+)
+
+
+class FailOnFinding(StrEnum):
+    """From which severity on an audit ends with exit code 1."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+    NEVER = "never"
+
+
+class FailOnChange(StrEnum):
+    """From which class on a comparison ends with exit code 1; what cannot be decided counts as breaking."""
+
+    BREAKING = "breaking"
+    COMPATIBLE = "compatible"
+    COSMETIC = "cosmetic"
+    VERSION = "version"
+    NEVER = "never"
+
+
+ContractFile = Annotated[Path, typer.Argument(metavar="FILE", help="A contract, as `contract draft` writes it.")]
+JunitFile = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there, a test case a tool.")
+]
+FailOn = Annotated[
+    FailOnChange,
+    typer.Option(help="Exit code 1 from this class on; `version`: when the version steps less than it must."),
+]
+
+
+@contract_commands.command()
+def draft(
+    target: TargetWord,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there, not to the terminal.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE, and what people wrote into it.")] = False,
+    timeout: Timeout = 30.0,
+) -> None:
+    """Draft a contract from TARGET: what it lists is taken over, what it does not say is left as a gap."""
+    from mcp_workbench.contracts.files import book_text, write_book
+
+    if output is not None and output.exists() and not force:
+        raise UsageError(
+            f"{str(output)!r} is there already, and people may have filled its gaps; give another file, or --force"
+        )
+    with opened(target, timeout) as bench:
+        book = bench.draft()
+    if output is None:
+        say(book_text(book).rstrip("\n"))
+    else:
+        write_book(book, output)
+        complain(f"{output}: {book.gaps().headline()}")
+
+
+@contract_commands.command()
+def audit(
+    subject: Annotated[
+        str, typer.Argument(metavar="FILE|TARGET", help=f"A contract (*.yaml), or a target. {TARGET_FORMS}")
+    ],
+    fail_on: Annotated[FailOnFinding, typer.Option(help="Exit code 1 from this severity on.")] = FailOnFinding.ERROR,
+    as_json: AsJson = False,
+    junit: JunitFile = None,
+    timeout: Timeout = 30.0,
+) -> None:
+    """Find what is incomplete or contradicts itself in a contract, or in what TARGET lists."""
+    from mcp_workbench.contracts.audit import Severity, audit_book
+    from mcp_workbench.contracts.files import read_book
+
+    if subject.endswith((".yaml", ".yml")):
+        report = audit_book(read_book(Path(subject)))
+    else:
+        with opened(subject, timeout) as bench:
+            report = bench.audit()
+    bar = None if fail_on is FailOnFinding.NEVER else Severity(fail_on.value)
+    _write(junit, "" if junit is None else report.to_junit(bar))
+    _show(report, as_json)
+    _end(bar is not None and bool(report.at_or_above(bar)))
+
+
+@contract_commands.command()
+def check(
+    file: ContractFile,
+    target: TargetWord,
+    fail_on: FailOn = FailOnChange.BREAKING,
+    as_json: AsJson = False,
+    junit: JunitFile = None,
+    timeout: Timeout = 30.0,
+) -> None:
+    """Hold the contract in FILE against TARGET: does the server still do what it promises?"""
+    from mcp_workbench.contracts.files import read_book
+
+    if fail_on is FailOnChange.VERSION:
+        raise UsageError("--fail-on version is for `contract diff`: a server has no contract version; give a class")
+    book = read_book(file)
+    with opened(target, timeout) as bench:
+        report = bench.check(book)
+    _end_comparison(report, fail_on, as_json, junit)
+
+
+@contract_commands.command()
+def diff(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A contract.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Its next version.")],
+    fail_on: FailOn = FailOnChange.BREAKING,
+    as_json: AsJson = False,
+    junit: JunitFile = None,
+) -> None:
+    """Compare two versions of a contract: what would the step from OLD to NEW break, and which version is due?"""
+    from mcp_workbench.contracts.drift import compare_books
+    from mcp_workbench.contracts.files import read_book
+
+    _end_comparison(compare_books(read_book(old), read_book(new)), fail_on, as_json, junit)
+
+
+@contract_commands.command()
+def schema(
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there, not to the terminal.")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of contract files, with which editors complete and check them."""
+    from mcp_workbench.contracts.files import contract_schema
+
+    text = json.dumps(contract_schema(), indent=2)
+    if output is None:
+        say(text)
+    else:
+        _write(output, text + "\n")
+
+
+def _end_comparison(report: Drift, fail_on: FailOnChange, as_json: bool, junit: Path | None) -> None:
+    from mcp_workbench.contracts.changes import Verdict
+
+    found: bool
+    match fail_on:
+        case FailOnChange.NEVER:
+            bar, found = None, False
+        case FailOnChange.VERSION:
+            bar, found = None, report.version_ok is False
+        case _:
+            bar = Verdict(fail_on.value)
+            found = bool(report.at_or_above(bar))
+    _write(junit, "" if junit is None else report.to_junit(bar))
+    _show(report, as_json)
+    _end(found)
+
+
+def _show(report: Audit | Drift, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(report.to_json() + "\n")
+    elif report.frame.empty:
+        say(report.headline())
+    else:
+        say_table(report.frame, report.headline())
+
+
+def _write(file: Path | None, text: str) -> None:
+    if file is None:
+        return
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{str(file)!r} cannot be written: {error.strerror}; give another file") from None
+
+
+def _end(found: bool) -> None:
+    if found:
+        raise typer.Exit(FOUND)
