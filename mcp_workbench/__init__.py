@@ -9,12 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mcp_workbench.contracts.audit import Audit, audit_book
+    from mcp_workbench.contracts.drift import Drift, compare_books
+    from mcp_workbench.contracts.files import read_book, write_book
+    from mcp_workbench.contracts.model import ContractBook, ToolContract
     from mcp_workbench.errors import (
         ArgumentsError,
         CallTimeoutError,
         ClosedError,
         ConnectionLostError,
         ContractError,
+        FileError,
         LoopError,
         NestedLoopsError,
         ProtocolError,
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from mcp_workbench.kernel.starting_points import starting_points
     from mcp_workbench.load.summary import Summary
     from mcp_workbench.records import CallRecord, Outcome
+    from mcp_workbench.starters.copying import new_server, starter_servers
     from mcp_workbench.widgets.chooser import Chooser
     from mcp_workbench.workbench import Workbench
 
@@ -39,12 +45,17 @@ __version__ = "0.1.0"
 
 # Names load when they are first used: importing the package costs next to nothing, and has no side effects.
 _HOMES = {
+    "contracts.audit": ("Audit", "audit_book"),
+    "contracts.drift": ("Drift", "compare_books"),
+    "contracts.files": ("read_book", "write_book"),
+    "contracts.model": ("ContractBook", "ToolContract"),
     "errors": (
         "ArgumentsError",
         "CallTimeoutError",
         "ClosedError",
         "ConnectionLostError",
         "ContractError",
+        "FileError",
         "LoopError",
         "NestedLoopsError",
         "ProtocolError",
@@ -62,6 +73,7 @@ _HOMES = {
     "kernel.starting_points": ("starting_points",),
     "load.summary": ("Summary",),
     "records": ("CallRecord", "Outcome"),
+    "starters.copying": ("new_server", "starter_servers"),
     "widgets.chooser": ("Chooser",),
     "workbench": ("Workbench",),
 }
@@ -69,13 +81,17 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ArgumentsError",
+    "Audit",
     "CallRecord",
     "CallResult",
     "CallTimeoutError",
     "Chooser",
     "ClosedError",
     "ConnectionLostError",
+    "ContractBook",
     "ContractError",
+    "Drift",
+    "FileError",
     "HostedServer",
     "LoopError",
     "NestedLoopsError",
@@ -85,6 +101,7 @@ __all__ = [
     "Session",
     "Summary",
     "TargetError",
+    "ToolContract",
     "UnknownToolError",
     "UnreachableError",
     "UsageError",
@@ -92,8 +109,14 @@ __all__ = [
     "WorkbenchError",
     "allow_nested_loops",
     "aserve",
+    "audit_book",
+    "compare_books",
+    "new_server",
+    "read_book",
     "serve",
+    "starter_servers",
     "starting_points",
+    "write_book",
 ]
 
 

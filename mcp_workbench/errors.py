@@ -7,7 +7,8 @@
     │   ├── TargetError            the target cannot be understood
     │   ├── ArgumentsError         the arguments are no JSON object
     │   ├── UnknownToolError       the target lists no tool of that name
-    │   ├── ContractError          a contract, or a file that people edit, is not what it should be
+    │   ├── ContractError          a contract is not what it should be
+    │   ├── FileError              a file that people edit cannot be read, or is not what it should be
     │   ├── ClosedError            the workbench was closed or replaced
     │   └── NestedLoopsError       allow_nested_loops() refuses here
     ├── UnreachableError           the target is not there, or no MCP server could be connected
@@ -59,7 +60,11 @@ class UnknownToolError(UsageError):
 
 
 class ContractError(UsageError):
-    """A contract, or another file that people edit, is not what it should be."""
+    """A contract is not what it should be."""
+
+
+class FileError(UsageError):
+    """A file that people edit cannot be read, or is not what it should be."""
 
 
 class ClosedError(UsageError):

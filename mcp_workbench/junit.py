@@ -49,10 +49,11 @@ def junit_xml(suite: str, cases: Sequence[Case], properties: Mapping[str, str] |
         if case.notes:
             test.system_out = _text("\n".join(case.notes), 100_000, lines=True)
         made.add_testcase(test)
-    made.update_statistics()
+    made.update_statistics()  # type: ignore[no-untyped-call]
     file = junitparser.JUnitXml()
     file.add_testsuite(made)
-    return f"<?xml version='1.0' encoding='utf-8'?>\n{file.tostring().decode()}\n"
+    text: str = file.tostring().decode()  # type: ignore[no-untyped-call]
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{text}\n"
 
 
 def _text(value: str, limit: int, *, lines: bool = False) -> str:

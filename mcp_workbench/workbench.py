@@ -307,7 +307,9 @@ class Workbench:
 
         tools = await self.session.connection.list_all("tools")
         told = self.session.connection.client.server_info
-        return draft_book(told.name or self.name, told.version, tools)
+        # Servers of 2026-07-28 need not name themselves.
+        name, version = (told.name, told.version) if told is not None else ("", None)
+        return draft_book(name or self.name, version, tools)
 
     def _listed(self, tool: object) -> bool:
         return isinstance(tool, str) and tool in self.session.connection.listed

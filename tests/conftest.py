@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from example_servers import make_server
 from hypothesis import settings
 from mcp.server.mcpserver import MCPServer
+
+from mcp_workbench.cli.main import main
 
 # The same examples in each run: a red test stays red until somebody mends it.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -51,3 +53,17 @@ def http_server() -> Iterator[HttpServer]:
     running = HttpServer()
     yield running
     running.kill()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in this process: exit code, standard output, standard error."""
+
+    def ran(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mcp-workbench", *words])
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert isinstance(left.value.code, int)
+        return (left.value.code, *capsys.readouterr())
+
+    return ran

@@ -92,6 +92,32 @@ def draft(
 
 
 @contract_commands.command()
+def update(
+    file: ContractFile,
+    target: TargetWord,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there; FILE stays as it is.")
+    ] = None,
+    timeout: Timeout = 30.0,
+) -> None:
+    """Take over into FILE what TARGET lists now, keep what people wrote, and step the version as that demands.
+
+    Comments in FILE are not kept.
+    """
+    from mcp_workbench.contracts.files import read_book, write_book
+    from mcp_workbench.contracts.update import update_book
+
+    book = read_book(file)
+    with opened(target, timeout) as bench:
+        updated = update_book(book, bench.draft())
+    place = output or file
+    if updated != book or place != file:
+        write_book(updated, place)
+    step = "no change" if updated == book else f"version {book.contract} to {updated.contract}"
+    complain(f"{place}: {step}; {updated.gaps().headline()}")
+
+
+@contract_commands.command()
 def audit(
     subject: Annotated[
         str, typer.Argument(metavar="FILE|TARGET", help=f"A contract (*.yaml), or a target. {TARGET_FORMS}")

@@ -1,7 +1,7 @@
-"""The ``mcp-workbench`` command: look at a target, call it, measure it, or open the workbook.
+"""The ``mcp-workbench`` command: look at a target, call it, measure it, hold it to its contract; open the workbook.
 
-Exit codes: 0 fine; 1 the tool answered with an error, or a sampled call failed; 2 wrong usage; 3 target unreachable,
-lost, or not answering in time; 70 a fault of the workbench itself.
+Exit codes: 0 fine; 1 the tool answered with an error, a sampled call failed, or something was found in a contract;
+2 wrong usage; 3 target unreachable, lost, or not answering in time; 70 a fault of the workbench itself.
 """
 
 from __future__ import annotations
@@ -130,6 +130,21 @@ def sample(
         say_table(summary.frame, summary.headline())
     if not summary.ok:
         raise typer.Exit(UNREACHABLE if summary.cut_short else FOUND)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new server's name, and its folder's.")],
+    starter: Annotated[str, typer.Option("--from", metavar="STARTER", help="files, git, memory, clock or fetch.")],
+    parent: Annotated[
+        Path | None, typer.Option("--in", metavar="FOLDER", help="Where the folder is made.", show_default="here")
+    ] = None,
+) -> None:
+    """Begin a server of your own as a copy of a starter, with its contract, a test and a notebook."""
+    from mcp_workbench.starters.copying import new_server
+
+    folder = new_server(name, starter, parent)
+    say(f"{folder} holds server.py, contract.yaml, test_server.py and notebook.ipynb; pytest {folder} runs its tests")
 
 
 @app.command()

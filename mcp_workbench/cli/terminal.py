@@ -60,7 +60,8 @@ def complain(words: str) -> None:
 def say_table(frame: Any, title: str) -> None:
     """Print a table of ours, as wide as the terminal."""
     console = Console(width=None if sys.stdout.isatty() else 160)
-    shown = RichTable(title=Text(plain(title, 400)), title_justify="left", show_lines=False)
+    # No styles: kernels ask for colours (FORCE_COLOR) also where a notebook or a file keeps the text.
+    shown = RichTable(title=Text(plain(title, 400)), title_justify="left", title_style="", header_style="")
     for heading in frame.headings():
         shown.add_column(Text(heading), overflow="fold")
     for row in frame.texts():

@@ -43,21 +43,22 @@ class Keywords:
     odd: dict[str, Any]
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text as a set."""
     return frozenset(text.split())
 
 
-_FOUR = _words(
+_FOUR = words(
     "$ref additionalItems additionalProperties allOf anyOf dependencies enum exclusiveMaximum exclusiveMinimum format "
     "items maxItems maxLength maxProperties maximum minItems minLength minProperties minimum multipleOf not oneOf "
     "pattern patternProperties properties required type uniqueItems"
 )
-_SIX = _FOUR | _words("const contains propertyNames")
-_SEVEN = _SIX | _words("if then else")
-_NINETEEN = (_SEVEN - {"dependencies"}) | _words(
+_SIX = _FOUR | words("const contains propertyNames")
+_SEVEN = _SIX | words("if then else")
+_NINETEEN = (_SEVEN - {"dependencies"}) | words(
     "$recursiveRef dependentRequired dependentSchemas minContains maxContains unevaluatedItems unevaluatedProperties"
 )
-_TWENTY = (_NINETEEN - {"additionalItems", "$recursiveRef"}) | _words("$dynamicRef prefixItems")
+_TWENTY = (_NINETEEN - {"additionalItems", "$recursiveRef"}) | words("$dynamicRef prefixItems")
 
 LATEST: Final = Dialect(2020, _TWENTY)
 _DIALECTS: Final = {
@@ -71,12 +72,10 @@ _DIALECTS: Final = {
 
 def dialect_of(said: object) -> Dialect | None:
     """Return the dialect that a ``$schema`` names, or ``None`` for one that is not known here."""
-    return _DIALECTS.get(said.removesuffix("#").replace("https://json-schema.org/draft-", _HTTP)) if isinstance(
-        said, str
-    ) else None
-
-
-_HTTP: Final = "http://json-schema.org/draft-"
+    if not isinstance(said, str):
+        return None
+    # Many write the old addresses with https; nobody means anything else by it.
+    return _DIALECTS.get(re.sub(r"^https(?=://json-schema\.org/draft-0)", "http", said.removesuffix("#")))
 
 
 def _is_schemas(value: object) -> bool:
@@ -125,7 +124,7 @@ _CHECKS: Final[dict[str, Callable[[object], bool]]] = {
     **dict.fromkeys(("properties", "patternProperties", "dependentSchemas"), _is_map),
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _is_number),
     **dict.fromkeys(
-        "minLength maxLength minItems maxItems minProperties maxProperties minContains maxContains".split(), _is_count
+        words("minLength maxLength minItems maxItems minProperties maxProperties minContains maxContains"), _is_count
     ),
     **dict.fromkeys(("$ref", "$dynamicRef", "$recursiveRef", "pattern", "format"), _is_text),
     "dependentRequired": lambda value: _is_map(value) and all(map(_is_names, value.values())),  # type: ignore[attr-defined]
@@ -170,10 +169,10 @@ def _read_draft_4(said: dict[str, Any], odd: dict[str, Any]) -> None:
 
 
 def _read_old_items(said: dict[str, Any]) -> None:
-    rest = said.pop("additionalItems", True)
+    rest = {"items": said.pop("additionalItems")} if "additionalItems" in said else {}
     if isinstance(said.get("items"), list):
-        said["prefixItems"] = said["items"]
-        said["items"] = rest
+        said["prefixItems"] = said.pop("items")
+        said.update(rest)
 
 
 def _read_dependencies(said: dict[str, Any], odd: dict[str, Any]) -> None:
@@ -205,10 +204,10 @@ def _drop_idle(said: dict[str, Any]) -> None:
             del said[word]
 
 
-_MATCHES_ALL: Final = re.compile(r"\^?(?:\(\?:\))?(?:\.\*)?\$?")
+_FOUND_IN_ALL: Final = frozenset({"", "^", "$", ".*", "^.*", "(.*)", "^(.*)", r"[\s\S]*", r"^[\s\S]*", r"^[\s\S]*$"})
 
 
 def matches_everything(pattern: str) -> bool:
     """Return whether a pattern is one of the few that are plainly found in every text."""
     # Not ^.*$: a line break is no match for the dot.
-    return pattern in ("", "^", "$", ".*", "^.*", "(.*)", "^(.*)", "[\\s\\S]*", "^[\\s\\S]*$", "^[\\s\\S]*")
+    return pattern in _FOUND_IN_ALL

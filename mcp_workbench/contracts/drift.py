@@ -139,7 +139,7 @@ class Drift(Report):
         }
 
     def to_junit(self, fail_on: Verdict | None = Verdict.BREAKING) -> str:
-        """Return JUnit XML: one test case a tool, failed by what is of class ``fail_on`` or worse; by nothing if None."""
+        """Return JUnit XML: a test case a tool, failed by what is of class ``fail_on`` or worse; by nothing if None."""
         failing = () if fail_on is None else self.at_or_above(fail_on)
         cases = [
             Case(
@@ -201,13 +201,10 @@ def _tool_changes(old: ToolContract | None, new: ToolContract | None, *, live: b
         words = "the server does not list it any more" if live else "tool removed"
         yield "tool", Change("", words, Verdict.BREAKING, "every call to it fails")
         return
-    for side, before, after in (
-        ("input", old.input_schema, new.input_schema),
-        ("output", old.output_schema, new.output_schema),
-    ):
-        assert side in ("input", "output")
-        for change in compare_schemas(before, after, side=side):
-            yield f"{side}: {change.where}" if change.where else side, change
+    for change in compare_schemas(old.input_schema, new.input_schema, side="input"):
+        yield f"input: {change.where}" if change.where else "input", change
+    for change in compare_schemas(old.output_schema, new.output_schema, side="output"):
+        yield f"output: {change.where}" if change.where else "output", change
     yield from behaviour_changes(old, new, live=live)
     if not live:
         yield from failure_changes(old, new)

@@ -12,9 +12,9 @@ What is not said is ``None``: a visible gap. A draft leaves them, an audit names
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 from semver import Version
 
 from mcp_workbench.contracts.gaps import PARTS, Gaps
@@ -28,6 +28,20 @@ Schema = dict[str, Any]
 SUCCESS = "ok"
 """The outcome of an example that succeeds; any other outcome is the code of a failure."""
 
+UNKNOWN_FAILURE = "unknown failure"
+"""How a call ended that failed with none of the contract's codes."""
+
+
+class Answer(Protocol):
+    """What is asked of the result of a call."""
+
+    @property
+    def ok(self) -> bool: ...  # noqa: D102
+    @property
+    def text(self) -> str: ...  # noqa: D102
+    @property
+    def structured(self) -> Any: ...  # noqa: D102
+
 
 class _Part(BaseModel):
     # Frozen and closed: a misspelt field is an error with a name, not a promise that is silently lost.
@@ -40,49 +54,61 @@ class FailureCase(_Part):
     code: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)] = Field(
         description="The failure's own code, in lower case with underscores: not_found, over_limit."
     )
-    when: str | None = Field(None, description="What makes the tool answer with this failure.")
-    retryable: bool | None = Field(None, description="Whether the same call may succeed later, unchanged.")
-    caller: str | None = Field(None, description="What the caller should do about it.")
+    when: str | None = Field(default=None, description="What makes the tool answer with this failure.")
+    retryable: StrictBool | None = Field(
+        default=None, description="Whether the same call may succeed later, unchanged."
+    )
+    caller: str | None = Field(default=None, description="What the caller should do about it.")
 
 
 class Example(_Part):
     """A call that everybody can read, and a test can make."""
 
     arguments: dict[str, Any] = Field(description="The arguments of the call.")
-    outcome: str = Field(SUCCESS, description='"ok", or the code of the failure that the call is answered with.')
-    result: Any = Field(None, description="The structured result, if the example promises it to the letter.")
+    outcome: str = Field(
+        default=SUCCESS, description='"ok", or the code of the failure that the call is answered with.'
+    )
+    result: Any = Field(default=None, description="The structured result, if the example promises it to the letter.")
 
 
 class Annotations(_Part):
     """The four hints, and the title, as the server announces them; what it does not say stays unsaid."""
 
     title: str | None = None
-    read_only: bool | None = Field(None, alias="readOnlyHint")
-    destructive: bool | None = Field(None, alias="destructiveHint")
-    idempotent: bool | None = Field(None, alias="idempotentHint")
-    open_world: bool | None = Field(None, alias="openWorldHint")
+    read_only: StrictBool | None = Field(default=None, alias="readOnlyHint")
+    destructive: StrictBool | None = Field(default=None, alias="destructiveHint")
+    idempotent: StrictBool | None = Field(default=None, alias="idempotentHint")
+    open_world: StrictBool | None = Field(default=None, alias="openWorldHint")
 
 
 class ToolContract(_Part):
     """What one tool promises. Only the name is needed to begin with; the rest are gaps until somebody fills them."""
 
     name: str = Field(description="The tool's name, as the server lists it.")
-    title: str | None = Field(None, description="The tool's title for people, if it has one.")
-    purpose: str | None = Field(None, description="What the tool is for; a draft takes over the description.")
-    effects: Effects | None = Field(None, description="What a call changes: read (nothing), write, or destructive.")
+    title: str | None = Field(default=None, description="The tool's title for people, if it has one.")
+    purpose: str | None = Field(default=None, description="What the tool is for; a draft takes over the description.")
+    effects: Effects | None = Field(
+        default=None, description="What a call changes: read (nothing), write, or destructive."
+    )
     idempotency: Idempotency | None = Field(
-        None, description="Whether the same call twice is as good as once: none, natural, or by key."
+        default=None, description="Whether the same call twice is as good as once: none, natural, or by key."
     )
-    idempotency_key: str | None = Field(None, description='With "by key": the argument that holds the key.')
-    open_world: bool | None = Field(None, description="Whether the tool reaches things outside of the server.")
-    input_schema: Schema | None = Field(None, description="The JSON Schema of the arguments.")
-    output_schema: Schema | None = Field(None, description="The JSON Schema of the structured result.")
+    idempotency_key: str | None = Field(default=None, description='With "by key": the argument that holds the key.')
+    open_world: StrictBool | None = Field(
+        default=None, description="Whether the tool reaches things outside of the server."
+    )
+    input_schema: Schema | None = Field(default=None, description="The JSON Schema of the arguments.")
+    output_schema: Schema | None = Field(default=None, description="The JSON Schema of the structured result.")
     failures: tuple[FailureCase, ...] | None = Field(
-        None, description="The ways in which the tool fails on purpose; an empty list says that there are none."
+        default=None, description="The ways in which the tool fails on purpose; an empty list says that there are none."
     )
-    examples: tuple[Example, ...] | None = Field(None, description="Calls with their expected outcome.")
-    annotations: Annotations | None = Field(None, description="The hints as the server announced them, taken over.")
-    fingerprint: str | None = Field(None, description="The tool as it was listed, in one number; see contract check.")
+    examples: tuple[Example, ...] | None = Field(default=None, description="Calls with their expected outcome.")
+    annotations: Annotations | None = Field(
+        default=None, description="The hints as the server announced them, taken over."
+    )
+    fingerprint: str | None = Field(
+        default=None, description="The tool as it was listed, in one number; see contract check."
+    )
 
     @model_validator(mode="after")
     def _failure_codes_are_told_apart(self) -> ToolContract:
@@ -107,6 +133,26 @@ class ToolContract(_Part):
         except ValidationError as error:
             raise ContractError(f"the contract of {one_line(self.name, 80)!r}: {first_fault(error)}") from None
 
+    def outcome_of(self, result: Answer) -> str:
+        """Return how a call ended, in the words of the contract.
+
+        Args:
+            result: what the call returned, such as a ``CallResult``.
+
+        Returns:
+            ``"ok"``; the code of the failure that the answer names, as ``code`` in its structured content or at the
+            beginning of its text (``not_found: there is no ...``); or ``"unknown failure"``.
+        """
+        if result.ok:
+            return SUCCESS
+        codes = [failure.code for failure in self.failures or ()]
+        told = result.structured.get("code") if isinstance(result.structured, dict) else None
+        if told in codes:
+            return str(told)
+        # SDKs put words of their own before a tool's: "Error executing tool x: not_found: ...".
+        words = result.text[:500].split(": ")
+        return next((word for word in words[:3] if word in codes), UNKNOWN_FAILURE)
+
     def gaps(self) -> Gaps:
         """Return the eight parts of the contract: what each says, or what is to be written there."""
         return Gaps(self.name, (_parts(self),))
@@ -125,15 +171,15 @@ class ServerIdentity(_Part):
     """Which server a book is about, as it names itself."""
 
     name: str = Field(description="The server's name.")
-    version: str | None = Field(None, description="The server's version.")
+    version: str | None = Field(default=None, description="The server's version.")
 
 
 class ContractBook(_Part):
     """The contracts of one server, with a version of their own."""
 
     server: ServerIdentity = Field(description="Which server this is about.")
-    contract: str = Field("0.1.0", description="The version of this contract, as semantic versioning has it.")
-    tools: tuple[ToolContract, ...] = Field((), description="One contract a tool.")
+    contract: str = Field(default="0.1.0", description="The version of this contract, as semantic versioning has it.")
+    tools: tuple[ToolContract, ...] = Field(default=(), description="One contract a tool.")
 
     @model_validator(mode="after")
     def _names_and_version_hold(self) -> ContractBook:

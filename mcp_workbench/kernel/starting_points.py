@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from mcp_workbench.documents import checked, read_document
 from mcp_workbench.errors import UnreachableError, UsageError
 from mcp_workbench.kernel.sandbox import Sandbox
 from mcp_workbench.kernel.targets import CommandTarget, search_path
@@ -147,29 +147,14 @@ def starting_points() -> StartingPoints:
     """Return the five reference servers and the domains they are closest to.
 
     Raises:
-        UsageError: the data file is not what it should be; the sentence names entry and field.
+        FileError: the data file is not what it should be; the sentence names line and field.
     """
     return read_starting_points(shipped("data") / "reference_servers" / "servers.yaml")
 
 
 def read_starting_points(file: Path) -> StartingPoints:
     """Read starting points from a YAML file; see :func:`starting_points`."""
-    try:
-        entries = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return StartingPoints(tuple(TypeAdapter(list[StartingPoint]).validate_python(entries)))
-    except OSError as error:
-        raise UsageError(f"the file {str(file)!r} cannot be read: {error.strerror}; check its path") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"the file {str(file)!r} is not UTF-8 text; save it as UTF-8") from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise UsageError(f"{file}, line {line}: no YAML ({error.problem}); mend that line") from None
-    except yaml.YAMLError as error:
-        raise UsageError(f"{file} is no YAML: {one_line(error)}; take that character out") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise UsageError(f"{file}, {place}: {first['msg']}; mend that field") from None
+    return StartingPoints(tuple(checked(read_document(file), list[StartingPoint])))
 
 
 def _placed(word: str, sandbox: Sandbox) -> str:

@@ -2,52 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mcp_workbench.charts import Chart, empty_figure, label
 from mcp_workbench.untrusted import one_line
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from mcp_workbench.load.summary import ToolSummary
 
 _DASHES = ("-", "--", ":", "-.", (0, (1, 3)), (0, (6, 2, 1, 2, 1, 2)))
 _GREYS = ("0.0", "0.35", "0.55")
 _DRAWN = 12
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Chart:
-    """A picture for a notebook or a static page, with what it says in words.
-
-    Attributes:
-        figure: the matplotlib figure; it belongs to no window.
-        words: what it shows, for those who do not see it.
-    """
-
-    figure: Figure
-    words: str
-
-    def png(self) -> bytes:
-        """Return the picture as PNG."""
-        buffer = io.BytesIO()
-        # Without its date and version, so that the same picture is the same file.
-        with warnings.catch_warnings():
-            # A name in a script that the font lacks is drawn as boxes; no reason to write on standard error.
-            warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-            self.figure.savefig(buffer, format="png", dpi=96, metadata={"Software": None})
-        return buffer.getvalue()
-
-    def __repr__(self) -> str:
-        """Return what the picture shows, in words."""
-        return self.words
-
-    def _repr_png_(self) -> bytes:
-        return self.png()
 
 
 def latency_chart(rows: Sequence[ToolSummary]) -> Chart:
@@ -59,23 +25,17 @@ def latency_chart(rows: Sequence[ToolSummary]) -> Chart:
     Returns:
         The picture; a notebook shows it as PNG.
     """
-    # Not pyplot: it would keep the figure alive, and choose a window system.
-    from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
-    figure = Figure(figsize=(8.5, 3.6), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = empty_figure(3.6)
     drawn = sorted(rows, key=lambda row: -row.calls)[:_DRAWN]
     for at, row in enumerate(drawn):
         shares = [100 * (rank + 1) / len(row.latencies_ms) for rank in range(len(row.latencies_ms))]
-        # A dollar sign would begin mathematics in matplotlib's text, an underscore hides a line from the legend.
-        label = f"{one_line(row.tool, 40)} over {row.transport}".replace("$", r"\$")
-        label = f"\u2009{label}" if label.startswith("_") else label
         axes.step(
             row.latencies_ms,
             shares,
             where="post",
-            label=label,
+            label=label(f"{one_line(row.tool, 40)} over {row.transport}"),
             linestyle=_DASHES[at % len(_DASHES)],
             color=_GREYS[at // len(_DASHES) % len(_GREYS)],
         )

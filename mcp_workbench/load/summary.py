@@ -13,7 +13,7 @@ from mcp_workbench.reports import Report
 from mcp_workbench.tables import Table, table
 
 if TYPE_CHECKING:
-    from mcp_workbench.load.charts import Chart
+    from mcp_workbench.charts import Chart
 
 PERCENTILES = (50, 90, 95, 99)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mcp_workbench import UnreachableError, UsageError
+from mcp_workbench import FileError, UnreachableError, UsageError
 from mcp_workbench.kernel.sandbox import Sandbox
 from mcp_workbench.kernel.starting_points import StartingPoint, StartingPoints, read_starting_points, starting_points
 from mcp_workbench.workbook import shipped
@@ -128,38 +128,53 @@ ENTRY = yaml.safe_load(FILE.read_text(encoding="utf-8"))[0]
 
 
 @pytest.mark.parametrize(
-    ("written", "place", "sentence"),
+    ("written", "told"),
     [
-        ("- name: [", "line 1", "no YAML"),
-        ("- name: a\n  name: b: c\n", "line 2", "no YAML"),
-        ("", "the file", "valid list"),
-        ("name: desk", "the file", "valid list"),
-        ("- 5", "0", "valid dictionary"),
-        (yaml.safe_dump([{**ENTRY, "runtime": "perl"}]), "0.runtime", "'python' or 'node'"),
-        (yaml.safe_dump([ENTRY, {**ENTRY, "speed": 1}]), "1.speed", "not permitted"),
-        (yaml.safe_dump([{key: ENTRY[key] for key in ENTRY if key != "package"}]), "0.package", "required"),
-        (yaml.safe_dump([{**ENTRY, "first_call": {"arguments": {}}}]), "0.first_call.tool", "required"),
-        (yaml.safe_dump([{**ENTRY, "command": ["serve", 1]}]), "0.command.1", "valid string"),
+        ("- name: [", "line 1: no YAML: did not find expected node content"),
+        ("- name: a\n  domain: b: c\n", "line 2: no YAML: mapping values are not allowed in this context"),
+        ("name: desk", "line 1: should be a list, not a mapping; mend that field"),
+        ("- 5", "line 1, [0]: should be a mapping, not the number 5; mend that field"),
+        (
+            yaml.safe_dump([{**ENTRY, "runtime": "perl"}], sort_keys=False),
+            "line 5, [0].runtime: should be 'python' or 'node', not 'perl'; mend that field",
+        ),
+        (
+            yaml.safe_dump([ENTRY, {"spede": 1, **ENTRY}], sort_keys=False),
+            "line 16, [1].spede: there is no such field; take it out, or choose one of name, domain, when, package, ",
+        ),
+        (
+            yaml.safe_dump([{"runtme": "node", **ENTRY}], sort_keys=False),
+            "line 1, [0].runtme: there is no such field; did you mean 'runtime'?",
+        ),
+        (
+            yaml.safe_dump([{key: ENTRY[key] for key in ENTRY if key != "package"}], sort_keys=False),
+            "line 1, [0].package: is missing; add it",
+        ),
+        (
+            yaml.safe_dump([{**ENTRY, "first_call": {"arguments": {}}}], sort_keys=False),
+            "line 12, [0].first_call.tool: is missing; add it",
+        ),
+        (
+            yaml.safe_dump([{**ENTRY, "command": ["serve", 1]}], sort_keys=False),
+            "line 8, [0].command[1]: should be text, not the number 1; put it into quotes",
+        ),
     ],
 )
-def test_a_mistake_in_the_file_is_told_with_file_and_line_or_field(
-    tmp_path: Path, written: str, place: str, sentence: str
-) -> None:
+def test_a_mistake_in_the_file_is_told_with_file_line_and_field(tmp_path: Path, written: str, told: str) -> None:
     file = tmp_path / "servers.yaml"
     file.write_text(written)
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(FileError) as caught:
         read_starting_points(file)
-    told = str(caught.value)
-    assert told.startswith(f"{file}, {place}: ")
-    assert sentence in told
-    assert "mend that" in told
+    assert str(caught.value).startswith(f"{file}, {told}")
     assert caught.value.__cause__ is None
 
 
-@pytest.mark.parametrize("written", [b"- a\x07", b"\xff\xfe\xff", None], ids=["control", "no UTF-8", "not there"])
+@pytest.mark.parametrize(
+    "written", [b"- a\x07", b"\xff\xfe\xff", b"", None], ids=["control", "no UTF-8", "empty", "not there"]
+)
 def test_a_file_that_cannot_be_read_is_told_in_one_sentence(tmp_path: Path, written: bytes | None) -> None:
     file = tmp_path / "servers.yaml"
     if written is not None:
         file.write_bytes(written)
-    with pytest.raises(UsageError, match=r"servers\.yaml"):
+    with pytest.raises(FileError, match=r"servers\.yaml"):
         read_starting_points(file)

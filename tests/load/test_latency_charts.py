@@ -6,7 +6,8 @@ import pytest
 from example_servers import MARKUP
 from matplotlib.colors import to_rgb
 
-from mcp_workbench.load.charts import Chart, latency_chart
+from mcp_workbench.charts import Chart
+from mcp_workbench.load.charts import latency_chart
 from mcp_workbench.load.summary import ToolSummary, summarise
 from mcp_workbench.records import CallRecord, Outcome, Transport
 

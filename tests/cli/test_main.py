@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 
 import mcp_workbench
-from mcp_workbench import cli
 
-EXAMPLE = f"{Path(__file__).with_name('example_servers.py')}:server"
-OVER_STDIO = f"{sys.executable} {Path(__file__).with_name('example_servers.py')}"
+EXAMPLE = f"{Path(__file__).parents[1] / 'example_servers.py'}:server"
+OVER_STDIO = f"{sys.executable} {Path(__file__).parents[1] / 'example_servers.py'}"
 HOSTILE = """
 from mcp.server.mcpserver import MCPServer
 EVIL = "\\x1b]0;owned\\x07\\x1b[2J\\u202e<b>[red]é"
@@ -34,20 +33,6 @@ EVIL_NAME = "evil\x1b]0;owned\x07\x1b[2J\u202e<b>[red]é"
 CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 
 Said = tuple[int, str, str]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    """Run the command in this process: exit code, standard output, standard error."""
-
-    def ran(*words: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["mcp-workbench", *words])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        assert isinstance(left.value.code, int)
-        return (left.value.code, *capsys.readouterr())
-
-    return ran
 
 
 def ran_for_real(*words: str, **options: Any) -> Said:

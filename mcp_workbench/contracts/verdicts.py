@@ -1,0 +1,78 @@
+"""A change and its class: what it means for callers, by the direction in which values flow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal
+
+Side = Literal["input", "output"]
+
+
+class Verdict(StrEnum):
+    """What a change means for those who call the tool; worst first."""
+
+    BREAKING = "breaking"
+    UNKNOWN = "unknown"
+    COMPATIBLE = "compatible"
+    COSMETIC = "cosmetic"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference between two schemas.
+
+    Attributes:
+        where: the place inside the schema: ``""`` for the whole, ``city``, ``filters.tags[]``, ``filters{}`` for
+            additional properties.
+        what: what is different, in words.
+        verdict: its class.
+        why: what follows for callers, in one sentence.
+        rule: the rule by which practice departs from the letter, or ``""``: ``optional-added``, ``default``.
+    """
+
+    where: str
+    what: str
+    verdict: Verdict
+    why: str
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """How the allowed values changed; ``None`` where it cannot be decided.
+
+    Attributes:
+        narrowed: whether some value is not allowed any more.
+        widened: whether some value is allowed now that was not.
+    """
+
+    narrowed: bool | None
+    widened: bool | None
+
+    def verdict(self, side: Side) -> Verdict:
+        """Return what the change means: callers send inputs, so fewer are worse; they get outputs, so more are."""
+        harm = self.narrowed if side == "input" else self.widened
+        return Verdict.UNKNOWN if harm is None else Verdict.BREAKING if harm else Verdict.COMPATIBLE
+
+
+NARROWED: Final = Relation(True, False)
+WIDENED: Final = Relation(False, True)
+OTHER: Final = Relation(True, True)
+NARROWED_PERHAPS: Final = Relation(None, False)
+WIDENED_PERHAPS: Final = Relation(False, None)
+UNDECIDED: Final = Relation(None, None)
+
+_CONSEQUENCES: Final[dict[tuple[Side, Verdict], str]] = {
+    ("input", Verdict.BREAKING): "calls that were valid are refused now",
+    ("input", Verdict.UNKNOWN): "whether calls that were valid still are cannot be decided; it counts as breaking",
+    ("input", Verdict.COMPATIBLE): "by itself it refuses no call that was valid",
+    ("output", Verdict.BREAKING): "callers may get results that were not promised to them",
+    ("output", Verdict.UNKNOWN): "whether results are still what was promised cannot be decided; it counts as breaking",
+    ("output", Verdict.COMPATIBLE): "by itself it brings no result that was not promised",
+}
+
+
+def consequence(side: Side, verdict: Verdict) -> str:
+    """Return what a change of that class means for callers, in one sentence."""
+    return _CONSEQUENCES[side, verdict]
