@@ -64,12 +64,15 @@ def label(text: str) -> str:
     return f"\u2009{shown}" if shown.startswith("_") else shown
 
 
-def stacked_bars(title: str, counted: str, kinds: Sequence[str], rows: Mapping[str, Sequence[int]]) -> Chart:
+def stacked_bars(
+    title: str, counted: str, named: str, kinds: Sequence[str], rows: Mapping[str, Sequence[int]]
+) -> Chart:
     """Draw one horizontal bar a row, of one piece a kind.
 
     Args:
         title: the title of the picture.
-        counted: what the axis counts.
+        counted: what the pieces count.
+        named: what the rows are.
         kinds: the names of the pieces, darkest first; at most four.
         rows: for each bar, from the top down, a count for each kind; at most 30 are drawn.
     """
@@ -87,7 +90,8 @@ def stacked_bars(title: str, counted: str, kinds: Sequence[str], rows: Mapping[s
     axes.set_yticks(places, [label(name) for name, _ in drawn])
     axes.invert_yaxis()
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel(counted)
+    axes.set_xlabel(label(f"{counted} (count)"))
+    axes.set_ylabel(label(named))
     axes.set_title(label(title))
     axes.grid(visible=True, axis="x", alpha=0.3)
     axes.set_axisbelow(True)

@@ -85,7 +85,8 @@ def draft(
     with opened(target, timeout) as bench:
         book = bench.draft()
     if output is None:
-        say(book_text(book).rstrip("\n"))
+        # Not through `say`, which bounds what it prints: the text of a contract shows every control by its code.
+        sys.stdout.write(book_text(book))
     else:
         write_book(book, output)
         complain(f"{output}: {book.gaps().headline()}")

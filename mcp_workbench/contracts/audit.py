@@ -137,7 +137,7 @@ class Audit(Report):
         for finding in self.findings:
             rows.setdefault(finding.tool or ALL_TOOLS, [0] * len(Severity))[finding.severity.rank] += 1
         title = f"What the audit of {one_line(self.server, 60)} found"
-        return stacked_bars(title, "findings", [severity.value for severity in Severity], rows)
+        return stacked_bars(title, "findings", "tool", [severity.value for severity in Severity], rows)
 
     def headline(self) -> str:
         """Return how many tools were looked at, what they cost, and how much was found."""

@@ -6,6 +6,7 @@ without annotations, in a fixed order, with references written out.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -41,7 +42,8 @@ def found(tag: Tag, budget: Budget, find: Callable[[], str]) -> tuple[str, bool]
         raise UndecidedError("it is nested too deeply")
     budget.tags.append(tag)
     try:
-        text = find()
+        # A digest: the texts of tags stand inside of one another, and would grow without bounds.
+        text = hashlib.sha256(find().encode("utf-8", "surrogatepass")).hexdigest()
     finally:
         budget.tags.pop()
     everywhere = budget.lowest >= depth
@@ -94,7 +96,7 @@ def _of_node(node: Node, shape_of: Reader, above: tuple[Node, ...]) -> Iterator[
 
 
 def _of_alternative(one: Alternative, inner: Callable[[Node], str]) -> str:
-    pieces = [f"{tag.label}={tag.content!r}" for tag in sorted(one.tags, key=lambda tag: (tag.label, tag.content))]
+    pieces = [f"{tag.label}={tag.content}" for tag in sorted(one.tags, key=lambda tag: (tag.label, tag.content))]
     if one.values is not None:
         pieces.append(f"[{','.join(sorted(map(_key, one.values)))}]")
     if isinstance(one, Plain):

@@ -7,6 +7,7 @@ from typing import Final
 
 from mcp_workbench.contracts.apart import apart_from
 from mcp_workbench.contracts.combining import (
+    MAX_ALTERNATIVES,
     TooManyAlternativesError,
     intersection,
     settled_array,
@@ -183,8 +184,9 @@ class _Reading:
         return shape
 
     def _one_of(self, branches: list[Shape]) -> Shape:
-        if sum(len(alternatives) for branch in branches for alternatives in branch.values()) > 6 * 64:
-            raise TooManyAlternativesError
+        for kind in KINDS:
+            if sum(each.values is None for branch in branches for each in branch.get(kind, ())) > MAX_ALTERNATIVES:
+                raise TooManyAlternativesError
         apart: list[Shape] = []
         for place, branch in enumerate(branches):
             others = branches[:place] + branches[place + 1 :]

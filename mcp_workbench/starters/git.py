@@ -6,6 +6,7 @@ Copy this file to begin a server of your own; ``python server.py REPOSITORY`` ru
   and a path comes after "--" and is taken literally: nothing that is sent can become an option.
 - A repository's own config can run programs: hooks, monitors, filters, external diffs. It is never read. Git looks for
   it in GIT_COMMON_DIR, and that is a private folder with nothing in it but links to the refs.
+- A repository that has parts of another one, by links or by reference, is not served.
 - Time and output are bounded while git runs.
 """
 
@@ -42,6 +43,7 @@ ENVIRONMENT = {
 # Without a config none of this is on; it stays off even if there were one.
 SAFE = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never")
 PATCH = ("--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short", "--diff-merges=first-parent")
+START = "give the top folder of an ordinary repository, with a .git folder in it that has no links to elsewhere"
 FAILED = "unavailable: git could not do this; try again, and ask who runs this server if it stays so"
 
 READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
@@ -119,13 +121,22 @@ def as_path(path: str) -> list[str]:
     return ["--", path] if path else ["--"]
 
 
+def is_ordinary(repository: Path) -> bool:
+    """Tell whether .git is a folder and holds what is the repository's own: no links, nothing borrowed from another."""
+    home = repository / ".git"
+    links = [home, *home.glob("*"), *home.glob("objects/*"), *home.glob("refs/**/*")]
+    borrowed = (home / "commondir", home / "objects" / "info" / "alternates")
+    linked = any(each.is_symlink() for each in links)
+    return (home / "HEAD").is_file() and not linked and not any(each.exists() for each in borrowed)
+
+
 class Git:
     """Git, at work on one repository and on no other."""
 
     def __init__(self, repository: Path) -> None:
+        if not is_ordinary(repository):
+            raise ValueError(START)
         home = repository.resolve() / ".git"
-        if home.is_symlink() or not (home / "HEAD").is_file():
-            raise ValueError("the folder has no .git folder of its own; give the top of an ordinary repository")
         private = Path(tempfile.mkdtemp(prefix="git-server-"))
         weakref.finalize(self, shutil.rmtree, private, ignore_errors=True)
         for shared in ("refs", "packed-refs", "shallow", "info"):
@@ -227,6 +238,6 @@ def demo(folder: Path) -> MCPServer:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / ".git").is_dir():
-        sys.exit("Give the repository to serve, the folder with .git in it: python server.py REPOSITORY")
+    if len(sys.argv) != 2 or not is_ordinary(Path(sys.argv[1])):
+        sys.exit(f"python server.py REPOSITORY: {START}")
     make_server(Path(sys.argv[1])).run()

@@ -1,6 +1,7 @@
 """``mcp-workbench contract``: what it prints and writes, and with which exit code it ends."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -207,3 +208,91 @@ def test_the_schema_of_contract_files_is_printed_or_written_for_editors(run: Run
     file = tmp_path / "schema.json"
     assert run("contract", "schema", "-o", str(file))[:2] == (0, "")
     assert json.loads(file.read_text()) == contract_schema()
+
+
+HOSTILE = """
+from mcp.server.mcpserver import MCPServer
+
+EVIL = "\\x1b]0;owned\\x07\\x1b[2J\\u202e<b>[red]"
+server = MCPServer("evil" + EVIL, log_level="ERROR")
+for number in range(3):
+    server.add_tool(lambda text: text, name=f"evil{number}" + EVIL, description=EVIL * (1 + 200_000 * (number == 2)))
+"""
+
+
+@pytest.mark.parametrize("words", [["draft"], ["audit"], ["audit", "--json"], ["check", "{file}"]])
+def test_what_a_hostile_server_lists_reaches_the_terminal_as_visible_text(
+    run: Run, target: Callable[[int], str], tmp_path: Path, words: list[str]
+) -> None:
+    file, server = tmp_path / "station.yaml", tmp_path / "hostile.py"
+    run("contract", "draft", target(80), "-o", str(file))
+    server.write_text(HOSTILE)
+    code, out, err = run("contract", *(word.format(file=file) for word in words), f"{server}:server")
+    assert (code, err) == (0 if words == ["draft"] else 1, "")
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", out)
+    assert "owned" in out
+    if words == ["draft"]:
+        (tmp_path / "out.yaml").write_text(out)
+        assert len(read_book(tmp_path / "out.yaml").tools) == 3
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+    for before, name in zip("abcdefghi", "bcdefghij", strict=True)
+)
+ONE = "server: {name: x}\ncontract: 1.0.0\ntools:\n  - name: t\n    input_schema: "
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("server: [x", "line 1"),
+        ("just words", "should be a mapping"),
+        ("- a list", "should be a mapping"),
+        ("server: {name: x}\ntools: {}\n", "tools"),
+        (BOMB, "aliases"),
+        ("a: &a [*a]\n", "stands inside of what it stands for"),
+        ("[" * 100_000, "deep"),
+        (ONE + "{}\n  - name: t\n", "twice"),
+        (ONE + "{}\nfoo: 1\n", "foo"),
+        ("!!python/object/apply:os.system ['true']", "tag"),
+        ("\x00", "line 1"),
+        ("", "there is nothing in it"),
+    ],
+    ids=lambda value: None if len(str(value)) > 20 else str(value),
+)
+def test_a_file_that_is_no_contract_is_one_sentence_and_exit_code_2(
+    run: Run, tmp_path: Path, text: str, told: str
+) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    for words in (["audit", str(file)], ["check", str(file), "x.py:server"], ["diff", str(file), str(file)]):
+        code, out, err = run("contract", *words)
+        assert (code, out, len(err.splitlines())) == (2, "", 1), err
+        assert told in err
+        assert str(file) in err
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "{type: strng}",
+        "{properties: 5}",
+        "{$ref: '#/$defs/Nowhere'}",
+        "{$ref: '#'}",
+        "{$ref: 'file:///etc/passwd'}",
+        "{type: object, properties: {next: {$ref: '#'}}}",
+        "{pattern: '(a+)+$', type: string}",
+        "{allOf: [{$ref: '#'}, {$ref: '#'}]}",
+    ],
+)
+def test_a_schema_that_is_none_or_leads_in_circles_is_a_finding(run: Run, tmp_path: Path, schema: str) -> None:
+    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    old.write_text(f"{ONE}{schema}\n")
+    new.write_text(ONE + "{type: object, properties: {a: {type: string}}}\n")
+    code, out, err = run("contract", "audit", str(old), "--json")
+    assert (code, err) == (1, "")
+    found = [row for row in json.loads(out)["rows"] if row["where"].startswith("input")]
+    assert found
+    assert run("contract", "diff", str(old), str(old))[0] == 0
+    assert run("contract", "diff", str(old), str(new))[::2] in ((0, ""), (1, ""))

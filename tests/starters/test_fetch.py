@@ -28,6 +28,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mcp_workbench import CallResult, Workbench, audit_book, read_book
 from mcp_workbench.contracts.model import Example
@@ -280,6 +282,24 @@ def test_an_address_that_is_odd_is_refused_before_anything_is_looked_up(
     assert "secret-word" not in result.text
 
 
+PIECES = [
+    *"htp:/[]@%.?#\\ \t\x00-_a1\u3002\uff11\u202e",
+    "http://",
+    "//",
+    "[::1]",
+    "%25",
+    "xn--",
+    "..",
+    ":80",
+    "127.0.0.1",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=12).map("".join), st.booleans())
+def test_no_address_whatever_makes_it_crash(strict: Workbench, rest: str, begun: bool) -> None:
+    assert outcome(strict, ("http://" if begun else "") + rest) in {"bad_url", "refused_address", "unknown_host"}
+
+
 @pytest.mark.parametrize(
     ("to", "code"),
     [
@@ -294,6 +314,7 @@ def test_an_address_that_is_odd_is_refused_before_anything_is_looked_up(
         ("http://name:word@site.test/", "bad_url"),
         ("http://other.test:22/", "bad_url"),
         ("http://[::1/", "bad_url"),
+        (":http://[?h", "bad_url"),
         ("http://site.test/" + "x" * 2_000, "bad_url"),
         ("", "too_many_redirects"),
     ],
@@ -436,6 +457,14 @@ def test_a_body_without_end_is_too_large() -> None:
         yield from repeat(b"x" * 100_000)
 
     assert outcome_of(endless) == "too_large"
+
+
+def test_what_follows_the_end_of_gzip_is_not_waited_for() -> None:
+    def endless(_: str) -> Iterator[bytes]:
+        yield page(gzip.compress(b"words"), "text/plain", "200 OK", "Content-Encoding: gzip")[0]
+        yield from repeat(b"x" * 100_000)
+
+    assert outcome_of(endless) == "ok"
 
 
 def test_a_body_of_just_the_greatest_size_is_read() -> None:

@@ -35,12 +35,16 @@ def run(folder: Path, *words: str, **more: str) -> str:
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=30).stdout
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    folder = tmp_path / "repository"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
     git.demo(folder)
     return folder
+
+
+@pytest.fixture
+def repository(made: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(made, tmp_path / "repository", symlinks=True)
 
 
 @pytest.fixture
@@ -155,8 +159,8 @@ def test_a_path_out_of_the_repository_is_refused(path, bench):
 
 
 @pytest.fixture(scope="module")
-def once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
-    with Workbench(git.demo(tmp_path_factory.mktemp("once"))) as wb:
+def once(made: Path) -> Iterator[Workbench]:
+    with Workbench(git.make_server(made)) as wb:
         yield wb
 
 
@@ -291,7 +295,7 @@ def test_nothing_in_the_repository_is_changed(bench, repository):
 def test_a_repository_above_is_never_used_instead(repository, tmp_path):
     inner = repository / "inner"
     inner.mkdir()
-    with pytest.raises(ValueError, match=r"no \.git folder of its own"):
+    with pytest.raises(ValueError, match="give the top folder of an ordinary repository"):
         git.make_server(inner)
     with Workbench(git.demo(inner)) as wb:
         shutil.rmtree(inner / ".git")
@@ -302,14 +306,28 @@ def test_a_repository_above_is_never_used_instead(repository, tmp_path):
             assert "secret.txt" not in str(result)
 
 
-def test_a_git_folder_that_is_a_link_or_a_file_is_refused(repository, tmp_path):
-    for name in ("linked", "pointed"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "linked" / ".git").symlink_to(repository / ".git")
-    (tmp_path / "pointed" / ".git").write_text(f"gitdir: {repository / '.git'}\n")
-    for folder in (tmp_path / "linked", tmp_path / "pointed", tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(ValueError, match=r"no \.git folder of its own; give the top of an ordinary repository"):
-            git.make_server(folder)
+LENT = {
+    "the folder": lambda home, other: (shutil.rmtree(home), home.symlink_to(other)),
+    "a file in its place": lambda home, other: (shutil.rmtree(home), home.write_text(f"gitdir: {other}\n")),
+    "objects": lambda home, other: (shutil.rmtree(home / "objects"), (home / "objects").symlink_to(other / "objects")),
+    "packs": lambda home, other: (home / "objects" / "linked").symlink_to(other / "objects" / "pack"),
+    "refs": lambda home, other: (shutil.rmtree(home / "refs"), (home / "refs").symlink_to(other / "refs")),
+    "a branch": lambda home, other: (home / "refs" / "heads" / "lent").symlink_to(other / "refs" / "heads" / "main"),
+    "packed refs": lambda home, other: (home / "packed-refs").symlink_to(other / "packed-refs"),
+    "alternates": lambda home, other: (home / "objects" / "info" / "alternates").write_text(f"{other / 'objects'}\n"),
+    "commondir": lambda home, other: (home / "commondir").write_text(f"{other}\n"),
+    "nothing": lambda home, other: shutil.rmtree(home),
+}
+
+
+@pytest.mark.parametrize("part", LENT)
+def test_a_repository_that_has_parts_of_another_is_refused(part, repository, tmp_path):
+    borrower = shutil.copytree(repository, tmp_path / "borrower")
+    (borrower / ".git" / "objects" / "info").mkdir(exist_ok=True)
+    assert git.is_ordinary(borrower)
+    LENT[part](borrower / ".git", repository / ".git")
+    with pytest.raises(ValueError, match="give the top folder of an ordinary repository"):
+        git.make_server(borrower)
 
 
 def test_a_link_in_the_work_tree_is_shown_as_a_link(bench, repository, tmp_path):
@@ -332,16 +350,23 @@ def test_odd_names_of_files_arrive_as_they_are(bench, repository):
     assert found == {*names, "notes.txt", "\ufffd"}
 
 
+def test_a_file_that_was_renamed_is_two_changes(bench, repository):
+    run(repository, "checkout", "--quiet", "--force", "main")
+    run(repository, "mv", "desk.py", "table.py")
+    changes = [(each["state"], each["path"]) for each in bench.call("git_status").value["changes"]]
+    assert changes == [("D ", "desk.py"), ("A ", "table.py"), ("??", "notes.txt")]
+
+
 def test_odd_commits_arrive_in_their_own_rows(bench, repository):
     for subject in ("", "\x1b[31m red \x1f %H %x00", "two\nlines\n\nand a body"):
         words = ("commit", "--quiet", "--allow-empty", "--allow-empty-message", "--cleanup=verbatim", "-m", subject)
         run(repository, *words, GIT_AUTHOR_NAME="A\u202eda, %an", GIT_AUTHOR_DATE="@0 +0000")
     raw = run(repository, "cat-file", "commit", "HEAD").encode() + b"\x00hidden\x00"
     command = ["git", "-C", str(repository), "hash-object", "-t", "commit", "-w", "--literally", "--stdin"]
-    made = subprocess.run(command, input=raw, capture_output=True, check=True, timeout=30).stdout.decode().strip()
-    rows = bench.call("git_log", {"revision": made}).value["commits"]
+    odd = subprocess.run(command, input=raw, capture_output=True, check=True, timeout=30).stdout.decode().strip()
+    rows = bench.call("git_log", {"revision": odd}).value["commits"]
     assert [each["subject"] for each in rows[:3]] == ["two lines", "\x1b[31m red \x1f %H %x00", ""]
-    assert rows[0]["hash"] == made
+    assert rows[0]["hash"] == odd
     assert {each["author"] for each in rows[:3]} == {"A\u202eda, %an"}
     assert {each["date"][:10] for each in rows[:3]} == {"1970-01-01"}
 
@@ -449,4 +474,4 @@ def test_a_wrong_start_is_told_in_one_sentence(words, tmp_path):
     command = [sys.executable, git.__file__, *words]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert done.stderr == "Give the repository to serve, the folder with .git in it: python server.py REPOSITORY\n"
+    assert done.stderr == f"python server.py REPOSITORY: {git.START}\n"
