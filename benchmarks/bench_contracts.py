@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from mcp_types import Tool, ToolAnnotations
 
-from mcp_workbench.contracts.audit import audit_book
+from mcp_workbench.contracts.audit.report import audit_book
 from mcp_workbench.contracts.draft import draft_book
 from mcp_workbench.contracts.drift import compare_books
 from mcp_workbench.contracts.model import ContractBook

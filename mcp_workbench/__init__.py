@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mcp_workbench.contracts.audit import Audit, audit_book
+    from mcp_workbench.contracts.audit.report import Audit, audit_book
     from mcp_workbench.contracts.drift import Drift, compare_books
     from mcp_workbench.contracts.files import read_book, write_book
     from mcp_workbench.contracts.model import ContractBook, ToolContract
@@ -45,7 +45,7 @@ __version__ = "0.1.0"
 
 # Names load when they are first used: importing the package costs next to nothing, and has no side effects.
 _HOMES = {
-    "contracts.audit": ("Audit", "audit_book"),
+    "contracts.audit.report": ("Audit", "audit_book"),
     "contracts.drift": ("Drift", "compare_books"),
     "contracts.files": ("read_book", "write_book"),
     "contracts.model": ("ContractBook", "ToolContract"),

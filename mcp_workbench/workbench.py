@@ -16,7 +16,7 @@ from mcp_workbench.untrusted import escaped, one_line
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mcp_workbench.contracts.audit import Audit
+    from mcp_workbench.contracts.audit.report import Audit
     from mcp_workbench.contracts.drift import Drift
     from mcp_workbench.contracts.model import ContractBook
     from mcp_workbench.load.summary import Summary
@@ -214,13 +214,13 @@ class Workbench:
 
     def audit(self) -> Audit:
         """Return what is incomplete or contradicts itself in what the server lists, with why it hurts and the mend."""
-        from mcp_workbench.contracts.audit import audit_book
+        from mcp_workbench.contracts.audit.report import audit_book
 
         return audit_book(self.draft())
 
     async def aaudit(self) -> Audit:
         """Return what :meth:`audit` returns."""
-        from mcp_workbench.contracts.audit import audit_book
+        from mcp_workbench.contracts.audit.report import audit_book
 
         return audit_book(await self.adraft())
 

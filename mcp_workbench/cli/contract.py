@@ -28,7 +28,7 @@ from mcp_workbench.cli.terminal import (
 from mcp_workbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from mcp_workbench.contracts.audit import Audit
+    from mcp_workbench.contracts.audit.report import Audit
     from mcp_workbench.contracts.drift import Drift
 
 contract_commands = typer.Typer(
@@ -129,7 +129,7 @@ def audit(
     timeout: Timeout = 30.0,
 ) -> None:
     """Find what is incomplete or contradicts itself in a contract, or in what TARGET lists."""
-    from mcp_workbench.contracts.audit import Severity, audit_book
+    from mcp_workbench.contracts.audit.report import Severity, audit_book
     from mcp_workbench.contracts.files import read_book
 
     if subject.endswith((".yaml", ".yml")):
@@ -195,7 +195,7 @@ def schema(
 
 
 def _end_comparison(report: Drift, fail_on: FailOnChange, as_json: bool, junit: Path | None) -> None:
-    from mcp_workbench.contracts.changes import Verdict
+    from mcp_workbench.contracts.schemas.changes import Verdict
 
     found: bool
     match fail_on:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mcp_workbench.contracts.changes import Change, Verdict
 from mcp_workbench.contracts.model import Annotations, FailureCase, ToolContract
+from mcp_workbench.contracts.schemas.changes import Change, Verdict
 
 Found = Iterator[tuple[str, Change]]
 

@@ -15,8 +15,8 @@ from typing import Final, Literal
 from semver import Version
 
 from mcp_workbench.contracts.behaviour import behaviour_changes, failure_changes
-from mcp_workbench.contracts.changes import Change, Verdict, compare_schemas
 from mcp_workbench.contracts.model import ContractBook, ToolContract
+from mcp_workbench.contracts.schemas.changes import Change, Verdict, compare_schemas
 from mcp_workbench.errors import UsageError
 from mcp_workbench.junit import Case, junit_xml
 from mcp_workbench.reports import Report

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_workbench import untrusted
-from mcp_workbench.contracts.references import ABSENT
+from mcp_workbench.contracts.schemas.references import ABSENT
 from mcp_workbench.widgets.fields import (
     AnyField,
     ArrayField,

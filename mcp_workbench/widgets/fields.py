@@ -24,7 +24,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from mcp_workbench.contracts.references import ABSENT, resolve
+from mcp_workbench.contracts.schemas.references import ABSENT, resolve
 from mcp_workbench.widgets.keywords import (
     KEYWORDS,
     MAX_CHOICES,

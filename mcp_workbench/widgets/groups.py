@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import ipywidgets as w
 
-from mcp_workbench.contracts.references import ABSENT
+from mcp_workbench.contracts.schemas.references import ABSENT
 from mcp_workbench.widgets.checks import Problem, best_branch, branch_name, child, extra_problems, kind_of
 from mcp_workbench.widgets.fields import AnyField, ArrayField, DictField, Field, ObjectField, TupleField, UnionField
 from mcp_workbench.widgets.inputs import Place, button, dispose, labelled, set_shown

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import ipywidgets as w
 
 from mcp_workbench import untrusted
-from mcp_workbench.contracts.references import ABSENT
+from mcp_workbench.contracts.schemas.references import ABSENT
 from mcp_workbench.widgets.checks import example_of, fits
 from mcp_workbench.widgets.fields import (
     BooleanField,

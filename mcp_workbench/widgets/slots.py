@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import ipywidgets as w
 
 from mcp_workbench import untrusted
-from mcp_workbench.contracts.references import ABSENT
+from mcp_workbench.contracts.schemas.references import ABSENT
 from mcp_workbench.widgets.checks import Problem, fits, help_line, instruction, own_problems, problems
 from mcp_workbench.widgets.fields import ArrayField, Field, StringField, TupleField
 from mcp_workbench.widgets.groups import group_maker

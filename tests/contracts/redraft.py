@@ -69,8 +69,8 @@ def readme() -> str:
         [
             "# Contracts of the reference servers",
             "",
-            "As each server listed itself at the version in the file's name: drafted, and audited. Nothing is filled in",
-            "by hand, so these are the gaps that their authors left. They are drawn up again by",
+            "As each server listed itself at the version in the file's name: drafted, and audited. Nothing is filled",
+            "in by hand, so these are the gaps that their authors left. They are drawn up again by",
             "`python tests/contracts/redraft.py`.",
             "",
             "| server | version | tools | gaps | errors | warnings | notes |",

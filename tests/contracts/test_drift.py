@@ -6,12 +6,12 @@ from typing import Any
 import junitparser
 import pytest
 from mcp_types import Tool, ToolAnnotations
-from mcp_workbench.contracts.changes import Verdict
 
 from mcp_workbench import UsageError
 from mcp_workbench.contracts.draft import draft_book
 from mcp_workbench.contracts.drift import Drift, check_book, compare_books
 from mcp_workbench.contracts.model import ContractBook, ServerIdentity, ToolContract
+from mcp_workbench.contracts.schemas.changes import Verdict
 
 INPUT: dict[str, Any] = {
     "type": "object",

@@ -8,12 +8,9 @@ import ssl
 import sys
 import time
 import tracemalloc
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from itertools import repeat
@@ -24,10 +21,6 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,12 +32,11 @@ from mcp_workbench.starters.copying import starter_contract
 BOOK = read_book(starter_contract("fetch"))
 TOOL = BOOK["fetch"]
 PUBLIC = "93.184.215.14"
-numbers_only = partial(fetch.look_up, flags=socket.AI_NUMERICHOST)
 
 
 @dataclass
 class Network:
-    """What was looked up, and which addresses were connected to; only loopback can be reached."""
+    """What was looked up, and which addresses were connected to; only loopback can be reached, and no name is known."""
 
     looked_up: list[str] = field(default_factory=list)
     connected: list[str] = field(default_factory=list)
@@ -63,19 +55,23 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
                 raise OSError(errno.ENETUNREACH, "no network in a test")
         connect(self, address)
 
-    def looked_up(host: Any, *words: Any, **named: Any) -> Any:
+    def looked_up(host: Any, port: Any, family: int = 0, kind: int = 0, proto: int = 0, flags: int = 0) -> Any:
         seen.looked_up.append(host.decode() if isinstance(host, bytes) else host)
-        return getaddrinfo(host, *words, **named)
+        return getaddrinfo(host, port, family, kind, proto, flags | socket.AI_NUMERICHOST)
 
     monkeypatch.setattr(socket.socket, "connect", connected)
     monkeypatch.setattr(socket, "getaddrinfo", looked_up)
     return seen
 
 
+Answer = Callable[[str], Iterable[bytes]]
+
+
 class Site:
     """A site on loopback whose pages are written by the test, byte for byte."""
 
-    def __init__(self, answer: Callable[[str], Any], tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, answer: Answer, tls: ssl.SSLContext | None = None) -> None:
+        self.answer = answer
         self.asked: list[tuple[str, dict[str, str]]] = []
         site = self
 
@@ -83,7 +79,7 @@ class Site:
             def do_GET(self) -> None:
                 site.asked.append((self.path, {key.lower(): value for key, value in self.headers.items()}))
                 with suppress(OSError):
-                    for piece in answer(self.path):
+                    for piece in site.answer(self.path):
                         self.wfile.write(piece)
 
             def log_message(self, *_: object) -> None:
@@ -107,13 +103,13 @@ class Site:
 
 @contextmanager
 def serving(
-    answer: Callable[[str], Any], tls: ssl.SSLContext | None = None, **options: Any
+    answer: Answer, tls: ssl.SSLContext | None = None, seconds: float = 10.0
 ) -> Iterator[tuple[Workbench, Site]]:
-    """Open a fetch server to which site.test is a site that answers so."""
+    """Open a fetch server to which site.test, also called alias.test, is a site that answers so."""
     site = Site(answer, tls)
-    options = {"resolve": numbers_only, "seconds": 10.0} | options
+    places = dict.fromkeys(("site.test", "alias.test"), ("127.0.0.1", site.port))
     try:
-        with Workbench(fetch.make_server({"site.test": ("127.0.0.1", site.port)}, **options)) as bench:
+        with Workbench(fetch.make_server(places, seconds=seconds)) as bench:
             yield bench, site
     finally:
         site.close()
@@ -136,9 +132,26 @@ def outcome(bench: Workbench, url: str = "http://site.test/") -> str:
     return TOOL.outcome_of(get(bench, url))
 
 
-def outcome_of(answer: Callable[[str], Any], **options: Any) -> str:
-    with serving(answer, **options) as (bench, _):
-        return outcome(bench)
+class Shared:
+    """One fetch server and one site for many tests, each of which says how the site answers."""
+
+    def __init__(self, bench: Workbench, site: Site) -> None:
+        self.bench, self.site = bench, site
+
+    def get(self, answer: Answer | list[bytes], path: str = "/", **arguments: Any) -> CallResult:
+        self.site.answer = answer if callable(answer) else lambda _: answer
+        self.site.asked.clear()
+        return get(self.bench, f"http://site.test{path}", **arguments)
+
+    def outcome(self, answer: Answer | list[bytes], path: str = "/") -> str:
+        return TOOL.outcome_of(self.get(answer, path))
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Shared]:
+    """A fetch server and its site."""
+    with serving(lambda _: page(b"")) as opened:
+        yield Shared(*opened)
 
 
 @pytest.mark.parametrize("example", TOOL.examples or ())
@@ -201,7 +214,7 @@ def test_an_address_that_is_not_of_the_public_internet_is_not_public(address: st
 @pytest.fixture(scope="module")
 def strict() -> Iterator[Workbench]:
     """A fetch server with one exception, at which nobody is."""
-    with Workbench(fetch.make_server({"site.test": ("127.0.0.1", 9)}, numbers_only)) as bench:
+    with Workbench(fetch.make_server({"site.test": ("127.0.0.1", 9)})) as bench:
         yield bench
 
 
@@ -265,8 +278,11 @@ def test_loopback_in_disguise_is_refused(url: str, strict: Workbench, network: N
         "http://site.test\r\nX-Evil: 1/",
         "http://site.test/\x00",
         "http://other.test:22/",
-        "http://other.test:25/",
-        "http://other.test:6379/",
+        "http://other.test:443/",
+        "http://other.test:8080/",
+        "http://other.test:0/",
+        "https://other.test:80/",
+        "http://site.test:81/",
         "http://other.test:99999/",
         "http://other.test:-80/",
         "http://other.test:x/",
@@ -304,7 +320,8 @@ def test_no_address_whatever_makes_it_crash(strict: Workbench, rest: str, begun:
     ("to", "code"),
     [
         ("http://127.0.0.1/", "refused_address"),
-        ("http://[::1]:8080/", "refused_address"),
+        ("http://[::1]:80/", "refused_address"),
+        ("http://[::1]:8080/", "bad_url"),
         ("//10.0.0.1/", "refused_address"),
         ("https://169.254.169.254/latest", "refused_address"),
         ("http://2130706433/", "refused_address"),
@@ -319,26 +336,24 @@ def test_no_address_whatever_makes_it_crash(strict: Workbench, rest: str, begun:
         ("", "too_many_redirects"),
     ],
 )
-def test_a_redirect_is_checked_like_a_first_address(to: str, code: str, network: Network) -> None:
-    with serving(lambda _: moved(to)) as (bench, site):
-        assert outcome(bench) == code
-        assert len(site.asked) == (6 if code == "too_many_redirects" else 1)
-    assert network.connected == ["127.0.0.1"] * len(site.asked)
+def test_a_redirect_is_checked_like_a_first_address(to: str, code: str, shared: Shared, network: Network) -> None:
+    assert shared.outcome(moved(to)) == code
+    assert len(shared.site.asked) == (6 if code == "too_many_redirects" else 1)
+    assert network.connected == ["127.0.0.1"] * len(shared.site.asked)
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 Other", "307 Again", "308 For Good"])
-def test_five_redirects_are_followed_and_not_one_more(status: str) -> None:
+def test_five_redirects_are_followed_and_not_one_more(status: str, shared: Shared) -> None:
     def answer(path: str) -> list[bytes]:
         left = int(path[1:])
         return moved(f"/{left - 1}", status) if left else page(b"here")
 
-    with serving(answer) as (bench, _):
-        assert get(bench, "http://site.test/5").structured["url"] == "http://site.test/0"
-        assert outcome(bench, "http://site.test/6") == "too_many_redirects"
+    assert shared.get(answer, "/5").structured["url"] == "http://site.test/0"
+    assert shared.outcome(answer, "/6") == "too_many_redirects"
 
 
-def test_a_redirect_in_a_circle_ends() -> None:
-    assert outcome_of(lambda path: moved("/b" if path == "/a" else "/a")) == "too_many_redirects"
+def test_a_redirect_in_a_circle_ends(shared: Shared) -> None:
+    assert shared.outcome(lambda path: moved("/b" if path == "/a" else "/a")) == "too_many_redirects"
 
 
 def test_a_name_is_looked_up_once_and_the_address_that_was_checked_is_the_one_connected_to(network: Network) -> None:
@@ -350,15 +365,15 @@ def test_a_name_is_looked_up_once_and_the_address_that_was_checked_is_the_one_co
         return answers.pop(0)
 
     with Workbench(fetch.make_server(resolve=resolve)) as bench:
-        assert outcome(bench, "http://rebinding.test/") == "unreachable"
+        assert outcome(bench, "http://rebinding.test/") == "unavailable"
     assert asked == ["rebinding.test"]
     assert network.connected == [PUBLIC]
     assert network.looked_up == []
 
 
 def test_the_system_is_asked_once_for_a_name_and_never_again(network: Network) -> None:
-    with Workbench(fetch.make_server(resolve=numbers_only)) as bench:
-        assert outcome(bench, f"http://{PUBLIC}/") == "unreachable"
+    with Workbench(fetch.make_server()) as bench:
+        assert outcome(bench, f"http://{PUBLIC}/") == "unavailable"
     assert network.looked_up == [PUBLIC]
     assert network.connected == [PUBLIC]
 
@@ -373,35 +388,43 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse(private: str,
     assert network.connected == []
 
 
-@pytest.mark.parametrize("error", [socket.gaierror(-2, "unknown"), UnicodeError("label too long"), None])
-def test_a_name_without_an_address_is_unknown(error: Exception | None) -> None:
+@pytest.mark.parametrize("error", [socket.gaierror(-2, "unknown"), UnicodeError("label too long")])
+def test_a_name_without_an_address_is_unknown(error: Exception) -> None:
     async def resolve(_: str) -> list[str]:
-        if error is not None:
-            raise error
-        return []
+        raise error
 
     with Workbench(fetch.make_server(resolve=resolve)) as bench:
         assert outcome(bench, "http://nowhere.test/") == "unknown_host"
 
 
+def test_no_address_at_all_is_not_taken_for_a_public_one(network: Network) -> None:
+    async def resolve(_: str) -> list[str]:
+        return []
+
+    with Workbench(fetch.make_server(resolve=resolve)) as bench:
+        assert outcome(bench, "http://nowhere.test/") == "refused_address"
+    assert network.connected == []
+
+
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch, network: Network) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.2:9/")
-    assert outcome_of(lambda _: page(b"direct")) == "ok"
+    with serving(lambda _: page(b"direct")) as (bench, _):
+        assert outcome(bench) == "ok"
     assert network.connected == ["127.0.0.1"]
 
 
-def test_a_site_hears_its_name_and_nothing_of_an_earlier_answer() -> None:
+def test_a_site_hears_its_name_and_nothing_of_an_earlier_answer(shared: Shared) -> None:
     def answer(path: str) -> list[bytes]:
         cookie = ("Set-Cookie: session=1; Path=/", "Location: /b?c=%20d#e")
         return page(b"", "text/plain", "302 Found", *cookie) if path == "/a" else page(b"here")
 
-    with serving(answer) as (bench, site):
-        assert get(bench, "http://site.test:8080/a").ok
-    assert [path for path, _ in site.asked] == ["/a", "/b?c=%20d"]
-    for _, headers in site.asked:
+    assert shared.get(answer, "/a").ok
+    assert [path for path, _ in shared.site.asked] == ["/a", "/b?c=%20d"]
+    for _, headers in shared.site.asked:
         assert set(headers) <= {"host", "user-agent", "accept", "accept-encoding", "connection"}
-        assert headers["host"] == "site.test:8080"
+        assert headers["host"] == "site.test"
+        assert headers["accept-encoding"] == "identity"
 
 
 def drip(_: str) -> Iterator[bytes]:
@@ -424,26 +447,23 @@ def early_hints(_: str) -> Iterator[bytes]:
         yield b"HTTP/1.1 103 Early Hints\r\n\r\n"
 
 
-def empty_blocks(_: str) -> Iterator[bytes]:
-    packer = zlib.compressobj(wbits=31)
-    yield page(b"", "text/plain", "200 OK", "Content-Encoding: gzip")[0]
-    while True:
-        time.sleep(0.02)
-        yield packer.flush(zlib.Z_FULL_FLUSH)
-
-
 def slow_circle(_: str) -> Iterator[bytes]:
-    time.sleep(0.15)
+    time.sleep(0.1)
     yield moved("/")[0]
 
 
-@pytest.mark.parametrize("answer", [drip, slow_headers, early_hints, empty_blocks, slow_circle])
-def test_the_deadline_is_for_the_whole_fetch_however_busy_the_site_seems(answer: Callable[[str], Any]) -> None:
-    assert outcome_of(answer, seconds=0.4) == "timed_out"
+@pytest.mark.parametrize("answer", [drip, slow_headers, early_hints, slow_circle])
+def test_the_deadline_is_for_the_whole_fetch_however_busy_the_site_seems(answer: Answer) -> None:
+    with serving(answer, seconds=0.25) as (bench, _):
+        assert outcome(bench) == "timed_out"
 
 
 def test_a_look_up_that_never_ends_and_a_site_that_never_answers_time_out() -> None:
-    with Workbench(fetch.make_server(resolve=lambda _: anyio.sleep_forever(), seconds=0.1)) as bench:
+    async def resolve(_: str) -> list[str]:
+        await anyio.sleep_forever()
+        return []
+
+    with Workbench(fetch.make_server(resolve=resolve, seconds=0.1)) as bench:
         assert outcome(bench, "http://nowhere.test/") == "timed_out"
     with socket.create_server(("127.0.0.1", 0)) as silent:
         server = fetch.make_server({"site.test": silent.getsockname()}, seconds=0.1)
@@ -451,32 +471,14 @@ def test_a_look_up_that_never_ends_and_a_site_that_never_answers_time_out() -> N
             assert outcome(bench) == "timed_out"
 
 
-def test_a_body_without_end_is_too_large() -> None:
+def test_a_body_without_end_is_too_large_and_never_held_as_a_whole(shared: Shared) -> None:
     def endless(_: str) -> Iterator[bytes]:
         yield page(b"")[0]
         yield from repeat(b"x" * 100_000)
 
-    assert outcome_of(endless) == "too_large"
-
-
-def test_what_follows_the_end_of_gzip_is_not_waited_for() -> None:
-    def endless(_: str) -> Iterator[bytes]:
-        yield page(gzip.compress(b"words"), "text/plain", "200 OK", "Content-Encoding: gzip")[0]
-        yield from repeat(b"x" * 100_000)
-
-    assert outcome_of(endless) == "ok"
-
-
-def test_a_body_of_just_the_greatest_size_is_read() -> None:
-    assert outcome_of(lambda _: page(b"x" * fetch.MAX_BYTES)) == "ok"
-    assert outcome_of(lambda _: page(b"x" * (fetch.MAX_BYTES + 1))) == "too_large"
-
-
-def test_a_gzip_bomb_is_never_unpacked_as_a_whole() -> None:
-    bomb = gzip.compress(bytes(200_000_000), compresslevel=1)
     tracemalloc.start()
     try:
-        code = outcome_of(lambda _: page(bomb, "text/plain", "200 OK", "Content-Encoding: gzip"))
+        code = shared.outcome(endless)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -484,23 +486,28 @@ def test_a_gzip_bomb_is_never_unpacked_as_a_whole() -> None:
     assert most < 20_000_000
 
 
+def test_a_body_of_just_the_greatest_size_is_read(shared: Shared) -> None:
+    assert shared.outcome(page(b"x" * fetch.MAX_BYTES)) == "ok"
+    assert shared.outcome(page(b"x" * (fetch.MAX_BYTES + 1))) == "too_large"
+
+
 @pytest.mark.parametrize(
-    ("coding", "body", "code"),
+    ("coding", "code"),
     [
-        ("gzip", gzip.compress(b"words"), "ok"),
-        ("GZIP", gzip.compress(b"words") + b"and more that is no gzip", "ok"),
-        ("identity", b"words", "ok"),
-        ("gzip", gzip.compress(b"words")[:-4], "unreachable"),
-        ("gzip", b"these are no packed words", "unreachable"),
-        ("gzip, gzip", gzip.compress(gzip.compress(b"words")), "not_text"),
-        ("deflate", zlib.compress(b"words"), "not_text"),
-        ("br", b"words", "not_text"),
-        ("unheard-of", b"words", "not_text"),
+        ("identity", "ok"),
+        ("Identity", "ok"),
+        ("gzip", "not_text"),
+        ("GZIP", "not_text"),
+        ("identity, gzip", "not_text"),
+        ("deflate", "not_text"),
+        ("br", "not_text"),
+        ("zstd", "not_text"),
+        ("unheard-of", "not_text"),
     ],
 )
-def test_only_gzip_is_unpacked_and_only_once(coding: str, body: bytes, code: str) -> None:
-    with serving(lambda _: page(body, "text/plain", "200 OK", f"Content-Encoding: {coding}")) as (bench, _):
-        result = get(bench)
+def test_nothing_is_ever_unpacked(coding: str, code: str, shared: Shared) -> None:
+    body = gzip.compress(bytes(1_000_000)) if code == "not_text" else b"words"
+    result = shared.get(page(body, "text/plain", "200 OK", f"Content-Encoding: {coding}"))
     assert TOOL.outcome_of(result) == code
     assert code != "ok" or result.structured["text"] == "words"
 
@@ -508,10 +515,10 @@ def test_only_gzip_is_unpacked_and_only_once(coding: str, body: bytes, code: str
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
-        (page(b"short", "text/plain", "200 OK", "Content-Length: 100"), "unreachable"),
-        ([b"this is no HTTP\r\n\r\n"], "unreachable"),
-        ([b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1_000_000], "unreachable"),
-        ([], "unreachable"),
+        (page(b"short", "text/plain", "200 OK", "Content-Length: 100"), "unavailable"),
+        ([b"this is no HTTP\r\n\r\n"], "unavailable"),
+        ([b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1_000_000], "unavailable"),
+        ([], "unavailable"),
         (page(b"", "text/plain", "204 No Content"), "ok"),
         (page(b"", "text/plain", "304 Not Modified"), "http_error"),
         (page(b"", "text/plain", "302 Found"), "http_error"),
@@ -521,8 +528,8 @@ def test_only_gzip_is_unpacked_and_only_once(coding: str, body: bytes, code: str
         (page(b"", "text/plain", "500 Error"), "unavailable"),
     ],
 )
-def test_what_is_no_good_answer_is_told_apart(answer: list[bytes], code: str) -> None:
-    assert outcome_of(lambda _: answer) == code
+def test_what_is_no_good_answer_is_told_apart(answer: list[bytes], code: str, shared: Shared) -> None:
+    assert shared.outcome(answer) == code
 
 
 @pytest.mark.parametrize(
@@ -544,28 +551,24 @@ def test_what_is_no_good_answer_is_told_apart(answer: list[bytes], code: str) ->
         ("text/" + "x" * 100, "not_text"),
     ],
 )
-def test_only_text_is_returned(kind: str, code: str) -> None:
-    assert outcome_of(lambda _: page(b"<p>words</p>", kind)) == code
+def test_only_text_is_returned(kind: str, code: str, shared: Shared) -> None:
+    assert shared.outcome(page(b"<p>words</p>", kind)) == code
 
 
 @pytest.mark.parametrize(
     ("charset", "body", "text"),
     [
         ("utf-8", "Öl 🜁".encode(), "Öl 🜁"),
-        ("ISO-8859-1", "Öl".encode("latin-1"), "Öl"),
-        ('"windows-1252"', "€".encode("cp1252"), "€"),
-        ("shift_jis", "潮".encode("shift_jis"), "潮"),
         ("utf-8", b"\xff\xfe", "\ufffd\ufffd"),
+        ("iso-8859-1", "Öl".encode("latin-1"), "\ufffdl"),
         ("punycode", b"-" + b"a" * 100, "-" + "a" * 100),
         ("hex", b"4142", "4142"),
         ("unicode_escape", rb"\x41\ud800", r"\x41\ud800"),
-        ("no-such-charset", b"words", "words"),
         ("", b"words", "words"),
     ],
 )
-def test_text_is_read_by_its_charset_if_that_is_one_of_the_web(charset: str, body: bytes, text: str) -> None:
-    with serving(lambda _: page(body, f"text/plain; charset={charset}")) as (bench, _):
-        assert get(bench).structured["text"] == text
+def test_text_is_read_as_utf_8_whatever_the_site_calls_it(charset: str, body: bytes, text: str, shared: Shared) -> None:
+    assert shared.get(page(body, f"text/plain; charset={charset}")).structured["text"] == text
 
 
 @pytest.mark.parametrize(
@@ -576,91 +579,93 @@ def test_text_is_read_by_its_charset_if_that_is_one_of_the_web(charset: str, bod
         ("<!-- no --><p>&lt;b&gt; &amp; &eacute; &#x2603;</p>", "<b> & é ☃"),
         ("<ul><li>one<li>two</ul><table><tr><td>x</table>", "one\ntwo\nx"),
         ("no markup", "no markup"),
-        ("<p>open <b", "open\n<b"),
+        ("<p>open <b", "open <b"),
+        ("1 < 2 <p>and 3 > 2", "1 < 2\nand 3 > 2"),
         ("<script>never closed", ""),
+        ("seen<!-- never closed", "seen"),
+        ("<SCRIPT type=x>no</style>no</SCRIPT >yes<style/>no</style\n>yes", "yes yes"),
+        ("<scripted>yes</scripted>", "yes"),
+        ("<![x[", "<![x["),
+        ("&#" + "1" * 5_000 + ";", "&#" + "1" * 5_000 + ";"),
         ("&#xd800;&#0;", "\ufffd\ufffd"),
     ],
 )
-def test_html_is_reduced_to_what_it_says(markup: str, text: str) -> None:
-    with serving(lambda _: page(markup.encode(), "text/html")) as (bench, _):
-        said = get(bench).structured["text"]
-    # How much of a tag without an end is kept differs between versions of Python.
-    assert said == text or (markup.endswith("<b") and said.startswith("open"))
+def test_html_is_reduced_to_what_it_says(markup: str, text: str, shared: Shared) -> None:
+    assert shared.get(page(markup.encode(), "text/html")).structured["text"] == text
 
 
-@pytest.mark.parametrize("markup", ["<![x[", "<![", "&#" + "1" * 5_000 + ";"])
-def test_markup_that_the_parser_cannot_read_is_a_failure_with_a_name_or_text(markup: str) -> None:
-    # Newer versions of Python read some of these.
-    assert outcome_of(lambda _: page(markup.encode(), "text/html")) in ("not_text", "ok")
-
-
-@pytest.mark.parametrize("unit", ["<!--", "<a ", "<a b='\"", "</a ", "<script></", "&", "<p>"])
-def test_markup_that_costs_the_parser_too_much_is_given_up(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "PARSE_SECONDS", 0.05)
+@pytest.mark.parametrize("unit", ["<!--", "<a ", "<b b='\"", "</a ", "<script></", "<script", "<", "&#1", "&amp"])
+def test_no_markup_costs_more_than_time_in_proportion_to_its_length(unit: str, shared: Shared) -> None:
+    # What read the rest of the page again at each of these would take days, not the ten seconds of a call.
     body = unit.encode() * (fetch.MAX_BYTES // len(unit))
-    assert outcome_of(lambda _: page(body, "text/html")) in ("timed_out", "ok")
+    assert shared.outcome(page(body, "text/html")) == "ok"
 
 
-def test_the_parts_of_a_page_make_the_whole_of_it() -> None:
-    whole = "".join(f"word {number}\n" for number in range(100))
-    with serving(lambda _: page(whole.encode())) as (bench, _):
-        parts, start = [], 0
-        while start is not None:
-            part = get(bench, start_at=start, max_characters=97).structured
-            assert part["characters"] == len(whole)
-            parts.append(part["text"])
-            start = part["next_start"]
-        assert "".join(parts) == whole
-        beyond = get(bench, start_at=len(whole) + 1).structured
-        assert (beyond["text"], beyond["next_start"]) == ("", None)
+def test_the_parts_of_a_page_make_the_whole_of_it(shared: Shared) -> None:
+    whole = "".join(f"word {number}\n" for number in range(3_000))
+    parts: list[str] = []
+    start: int | None = 0
+    while start is not None:
+        part = shared.get(page(whole.encode()), start_at=start).structured
+        parts.append(part["text"])
+        start = part["next_start"]
+    assert "".join(parts) == whole
+    assert {len(part) for part in parts[:-1]} == {fetch.MAX_PART}
+    beyond = shared.get(page(whole.encode()), start_at=len(whole) + 1).structured
+    assert (beyond["text"], beyond["next_start"]) == ("", None)
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [{"max_characters": 0}, {"max_characters": 50_001}, {"start_at": -1}, {"url": "http://a/" + "x" * 2_000}],
+    "arguments", [{"start_at": -1}, {"start_at": fetch.MAX_BYTES + 1}, {"url": "http://a/" + "x" * 2_000}, {"url": ""}]
 )
-def test_what_is_out_of_bounds_is_refused_by_the_schema(arguments: dict[str, Any]) -> None:
-    with serving(lambda _: page(b"")) as (bench, site):
-        result = bench.call("fetch", {"url": "http://site.test/"} | arguments)
-        assert not result.ok
-        assert "validation error" in result.text
-        assert site.asked == []
+def test_what_is_out_of_bounds_is_refused_by_the_schema(arguments: dict[str, Any], shared: Shared) -> None:
+    shared.site.asked.clear()
+    result = shared.bench.call("fetch", {"url": "http://site.test/"} | arguments)
+    assert not result.ok
+    assert "validation error" in result.text
+    assert shared.site.asked == []
 
 
-def certified(folder: Path, name: str) -> tuple[ssl.SSLContext, Path]:
-    """Return what a site proves with that it is ``name``, and the certificate that a client may trust."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-    certificate = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    public, private = folder / "certificate.pem", folder / "key.pem"
-    public.write_bytes(certificate.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    private.write_bytes(key.private_bytes(*form))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(public, private)
-    return context, public
+# A throwaway key and its own certificate for site.test, from 2000 to 2125. They guard nothing but the tests below.
+PROOF = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgaV8pbDikwloXLs3L
+j+WEGWO3fZqYB/8AD3LxKWSfKAyhRANCAARbUqLUQNZS1tihpzgKX/mj97wcIyBL
+lfuvQWxV8r4TAF7tLM6zD0Slc0yzrX/NQOJIlJA2yhoFMDk7n8Jx8tMY
+-----END PRIVATE KEY-----
+-----BEGIN CERTIFICATE-----
+MIIBpTCCAUugAwIBAgIUOvyV0yUyQm1rXusN+eWBxsxy00UwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJc2l0ZS50ZXN0MCAXDTAwMDEwMTAwMDAwMFoYDzIxMjUwMTAx
+MDAwMDAwWjAUMRIwEAYDVQQDDAlzaXRlLnRlc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAARbUqLUQNZS1tihpzgKX/mj97wcIyBLlfuvQWxV8r4TAF7tLM6zD0Sl
+c0yzrX/NQOJIlJA2yhoFMDk7n8Jx8tMYo3kwdzAUBgNVHREEDTALgglzaXRlLnRl
+c3QwDwYDVR0TAQH/BAUwAwEB/zAOBgNVHQ8BAf8EBAMCAoQwHQYDVR0OBBYEFOmy
+TvpnknmZCXDAfoVB+L73muT/MB8GA1UdIwQYMBaAFOmyTvpnknmZCXDAfoVB+L73
+muT/MAoGCCqGSM49BAMCA0gAMEUCIHjZNyxMAP8Tu1y3TI+3+VseTuGk9Mkne2EI
+bjgBgtZbAiEAk64wDV2LR2TzFHtdb5J3uUualGE6vR8PhvBwzyZPGyw=
+-----END CERTIFICATE-----
+"""
 
 
 @pytest.mark.parametrize(
-    ("named", "trusted", "code"),
-    [("site.test", True, "ok"), ("other.test", True, "unreachable"), ("site.test", False, "unreachable")],
+    ("host", "trusted", "code"),
+    [("site.test", True, "ok"), ("alias.test", True, "unavailable"), ("site.test", False, "unavailable")],
 )
 def test_the_certificate_is_checked_against_the_name_although_an_address_is_connected_to(
-    named: str, trusted: bool, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: str, trusted: bool, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context, certificate = certified(tmp_path, named)
+    proof = tmp_path / "proof.pem"
+    proof.write_text(PROOF)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(proof)
     heard: list[str | None] = []
     context.sni_callback = lambda _socket, name, _context: heard.append(name)
     if trusted:
-        trusting = ssl.create_default_context(cafile=str(certificate))
+        trusting = ssl.create_default_context(cafile=str(proof))
         monkeypatch.setattr(httpx2, "create_ssl_context", lambda **_: trusting)
     # The environment cannot make it trust anybody.
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv("SSL_CERT_FILE", str(proof))
     with serving(lambda _: page(b"secret"), tls=context) as (bench, site):
-        assert outcome(bench, "https://site.test/") == code
+        assert outcome(bench, f"https://{host}/") == code
         assert len(site.asked) == (code == "ok")
-    assert heard == ["site.test"]
+    assert heard == [host]

@@ -39,12 +39,18 @@ def emptied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
         yield opened
 
 
-def entity(name: str, *observations: str) -> dict[str, Any]:
-    return {"name": name, "kind": "thing", "observations": list(observations)}
+def entity(name: str, *observations: str, **relations: str) -> dict[str, Any]:
+    """Return an entity as it comes back; a relation is its kind, and the entity that it leads to."""
+    related = [{"kind": kind, "target": target} for kind, target in relations.items()]
+    return {"name": name, "kind": "thing", "observations": list(observations), "relations": related}
+
+
+def remember(bench: Workbench, *entities: dict[str, Any]) -> str:
+    return outcome(bench, "create_entities", entities=list(entities))
 
 
 def create(bench: Workbench, *names: str) -> None:
-    assert bench.call("create_entities", {"entities": [entity(name) for name in names]}).ok
+    assert remember(bench, *map(entity, names)) == "ok"
 
 
 def outcome(bench: Workbench, tool: str, **arguments: Any) -> str:
@@ -52,9 +58,13 @@ def outcome(bench: Workbench, tool: str, **arguments: Any) -> str:
 
 
 def names(bench: Workbench, **arguments: Any) -> list[str]:
+    return [each["name"] for each in everything(bench, **arguments)]
+
+
+def everything(bench: Workbench, **arguments: Any) -> list[dict[str, Any]]:
     found = bench.call("search_nodes", arguments)
     assert found.ok, found
-    return [each["name"] for each in found.structured["entities"]]
+    return list(found.structured["result"])
 
 
 @pytest.mark.parametrize(("tool", "example"), EXAMPLES)
@@ -118,17 +128,14 @@ def test_a_database_that_cannot_be_opened_is_one_sentence(tmp_path: Path) -> Non
     st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=4, unique=True), st.text(min_size=1, max_size=20)
 )
 def test_any_text_can_be_a_name_and_comes_back_as_it_was(emptied: Workbench, texts: list[str], fact: str) -> None:
-    new = [entity(text, fact) for text in texts]
-    assert emptied.call("create_entities", {"entities": new}).structured == {"changed": len(texts)}
-    related = [{"source": texts[0], "kind": fact, "target": texts[-1]}]
-    assert emptied.call("create_relations", {"relations": related}).structured == {"changed": 1}
-    opened = emptied.call("open_nodes", {"names": texts}).structured
-    assert opened == {"entities": new, "relations": related, "next_after": None}
-    everything = emptied.call("search_nodes", {"query": fact}).structured["entities"]
-    assert everything == sorted(new, key=lambda each: each["name"])
+    related = [{"kind": fact, "target": texts[-1]}]
+    new = [entity(text, fact) | {"relations": related} for text in texts]
+    assert emptied.call("create_entities", {"entities": new}).structured == {"result": len(texts)}
+    assert emptied.call("open_nodes", {"names": texts}).structured == {"result": new}
+    assert everything(emptied, query=fact) == sorted(new, key=lambda each: str(each["name"]))
     for text in texts:
         assert text in names(emptied, query=text)
-    assert emptied.call("delete_entities", {"names": texts}).structured == {"changed": len(texts)}
+    assert emptied.call("delete_entities", {"names": texts}).structured == {"result": len(texts)}
     assert names(emptied) == []
 
 
@@ -151,7 +158,8 @@ def test_any_text_can_be_a_name_and_comes_back_as_it_was(emptied: Workbench, tex
 )
 def test_a_hostile_name_is_only_a_name(bench: Workbench, name: str) -> None:
     create(bench, "plain", name)
-    assert bench.call("add_observations", {"name": name, "observations": [name]}).structured == {"changed": 1}
+    assert remember(bench, entity(name, name)) == "ok"
+    assert bench.call("open_nodes", {"names": [name]}).structured == {"result": [entity(name, name)]}
     assert names(bench, query=name) == [name]
     assert sorted(names(bench)) == sorted(["plain", name])
 
@@ -170,49 +178,57 @@ def test_upper_and_lower_case_are_the_same_in_any_alphabet(bench: Workbench, que
     assert names(bench, query=query) == ["Straße"]
 
 
-def test_pages_show_everything_once(bench: Workbench) -> None:
-    everything = sorted(f"entity {number}" for number in range(23))
-    create(bench, *everything)
-    seen, after = [], ""
-    while after is not None:
-        page = bench.call("search_nodes", {"after": after, "limit": 5}).structured
-        seen += [each["name"] for each in page["entities"]]
-        after = page["next_after"]
-    assert seen == everything
+def test_to_go_on_after_the_last_name_shows_everything_once(bench: Workbench) -> None:
+    whole = sorted(f"entity {number}" for number in range(memory.MOST * 2 + 3))
+    for begin in range(0, len(whole), memory.MOST):
+        create(bench, *whole[begin : begin + memory.MOST])
+    pages = [names(bench)]
+    while pages[-1]:
+        pages.append(names(bench, after=pages[-1][-1]))
+    assert [name for page in pages for name in page] == whole
+    assert max(map(len, pages)) == memory.MOST
+
+
+def test_entities_of_one_call_may_be_related_in_any_order(bench: Workbench) -> None:
+    both = [entity("Ada", knows="Alan"), entity("Alan", knows="Ada")]
+    assert remember(bench, *both) == "ok"
+    assert everything(bench) == both
 
 
 def test_a_call_that_fails_keeps_nothing(bench: Workbench) -> None:
     create(bench, "Ada")
-    twins = [entity("Alan"), {"name": "Ada", "kind": "another"}]
-    assert outcome(bench, "create_entities", entities=twins) == "conflict"
-    halves = [{"source": "Ada", "kind": "is", "target": "Ada"}, {"source": "Ada", "kind": "knows", "target": "Nobody"}]
-    assert outcome(bench, "create_relations", relations=halves) == "not_found"
-    assert bench.call("search_nodes").structured == {"entities": [entity("Ada")], "relations": [], "next_after": None}
+    assert remember(bench, entity("Alan"), {"name": "Ada", "kind": "another"}) == "conflict"
+    assert remember(bench, entity("Ada", "x", knows="Alan"), entity("Alan", knows="Nobody")) == "not_found"
+    assert remember(bench, entity("Alan"), entity("Ada", *map(str, range(memory.MOST)))) == "ok"
+    assert remember(bench, entity("Grace"), entity("Ada", "one more")) == "full"
+    assert remember(bench, entity("Ada", "one more"), entity("Ada", "and another")) == "full"
+    assert everything(bench) == [entity("Ada", *map(str, range(memory.MOST))), entity("Alan")]
 
 
 def test_the_same_call_twice_is_as_good_as_once(bench: Workbench) -> None:
-    calls = [
-        ("create_entities", {"entities": [entity("Ada", "is here"), entity("Alan")]}),
-        ("add_observations", {"name": "Ada", "observations": ["was here", "was here"]}),
-        ("create_relations", {"relations": [{"source": "Ada", "kind": "knows", "target": "Alan"}]}),
+    new = [entity("Ada", "is here", knows="Alan"), entity("Alan")]
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("create_entities", {"entities": new}),
         ("delete_entities", {"names": ["Alan", "Alan"]}),
     ]
     for tool, arguments in calls:
-        assert bench.call(tool, arguments).structured["changed"] > 0
-        before = bench.call("search_nodes").structured
-        assert bench.call(tool, arguments).structured == {"changed": 0}
-        assert bench.call("search_nodes").structured == before
+        assert bench.call(tool, arguments).structured["result"] > 0
+        before = everything(bench)
+        assert bench.call(tool, arguments).structured == {"result": 0}
+        assert everything(bench) == before
+
+
+def test_an_entity_that_is_there_gets_what_is_new_of_it(bench: Workbench) -> None:
+    assert remember(bench, entity("Ada", "is here", knows="Alan"), entity("Alan")) == "ok"
+    assert remember(bench, entity("Ada", "was here", "is here", likes="Alan", knows="Alan")) == "ok"
+    assert everything(bench, query="ada") == [entity("Ada", "is here", "was here", knows="Alan", likes="Alan")]
 
 
 def test_with_an_entity_go_its_observations_and_the_relations_to_it(bench: Workbench) -> None:
-    create(bench, "Ada", "Alan")
-    both = [{"source": "Ada", "kind": "knows", "target": "Alan"}, {"source": "Alan", "kind": "knows", "target": "Ada"}]
-    bench.call("create_relations", {"relations": both})
-    bench.call("add_observations", {"name": "Ada", "observations": ["is here"]})
-    bench.call("delete_entities", {"names": ["Ada"]})
+    assert remember(bench, entity("Ada", "is here", knows="Alan"), entity("Alan", knows="Ada")) == "ok"
+    assert outcome(bench, "delete_entities", names=["Ada"]) == "ok"
     create(bench, "Ada")
-    assert bench.call("search_nodes").structured["relations"] == []
-    assert bench.call("open_nodes", {"names": ["Ada", "Ada"]}).structured["entities"] == [entity("Ada")]
+    assert everything(bench) == [entity("Ada"), entity("Alan")]
 
 
 @pytest.mark.parametrize(
@@ -223,8 +239,8 @@ def test_with_an_entity_go_its_observations_and_the_relations_to_it(bench: Workb
         ("create_entities", {"entities": [entity("x" * 101)]}),
         ("create_entities", {"entities": [entity("x", "y" * 501)]}),
         ("create_entities", {"entities": [entity("x") | {"colour": "red"}]}),
-        ("add_observations", {"name": "x", "observations": []}),
-        ("search_nodes", {"limit": 51}),
+        ("create_entities", {"entities": [entity("x", *map(str, range(51)))]}),
+        ("create_entities", {"entities": [entity("x", **{f"is {number}": "x" for number in range(51)})]}),
         ("search_nodes", {"query": "x" * 101}),
         ("open_nodes", {"names": [""]}),
         ("delete_entities", {"names": []}),
@@ -242,10 +258,16 @@ def test_what_is_too_much_or_unknown_is_refused_by_the_schema(
 def test_a_memory_that_is_too_full_can_be_read_and_emptied(bench: Workbench, tmp_path: Path) -> None:
     create(bench, "a", "b", "c")
     with Workbench(memory.make_server(tmp_path / "memory.sqlite", max_entities=1)) as smaller:
-        assert outcome(smaller, "add_observations", name="a", observations=["x"]) == "full"
+        assert remember(smaller, entity("a", "x")) == "full"
         assert names(smaller) == ["a", "b", "c"]
         assert outcome(smaller, "delete_entities", names=["b", "c"]) == "ok"
-        assert outcome(smaller, "add_observations", name="a", observations=["x"]) == "ok"
+        assert remember(smaller, entity("a", "x")) == "ok"
+
+
+def test_an_entity_has_room_for_so_many_relations_and_not_one_more(bench: Workbench) -> None:
+    assert remember(bench, entity("a", **{f"is {number}": "a" for number in range(memory.MOST)})) == "ok"
+    assert remember(bench, entity("a", **{"is one more": "a"})) == "full"
+    assert remember(bench, entity("b", **{f"is {number}": "a" for number in range(memory.MOST)})) == "ok"
 
 
 def test_readers_do_not_wait_for_a_writer_and_writers_wait_only_so_long(
@@ -257,8 +279,8 @@ def test_readers_do_not_wait_for_a_writer_and_writers_wait_only_so_long(
         other.execute("BEGIN EXCLUSIVE")
         other.execute("DELETE FROM entity")
         assert names(bench) == ["Ada"]
-        assert outcome(bench, "add_observations", name="Ada", observations=["x"]) == "unavailable"
-    assert outcome(bench, "add_observations", name="Ada", observations=["x"]) == "ok"
+        assert remember(bench, entity("Ada", "x")) == "unavailable"
+    assert remember(bench, entity("Ada", "x")) == "ok"
 
 
 def test_a_database_that_was_destroyed_is_unavailable_and_its_place_is_not_told(tmp_path: Path) -> None:
@@ -278,13 +300,12 @@ def test_two_servers_that_write_into_one_file_lose_nothing(tmp_path: Path) -> No
 
         def write(number: int) -> bool:
             bench = (first, second)[number % 2]
-            fact = bench.call("add_observations", {"name": "shared", "observations": [f"fact {number}"]})
-            return fact.ok and bench.call("create_entities", {"entities": [entity(f"entity {number}")]}).ok
+            return remember(bench, entity("shared", f"fact {number}"), entity(f"entity {number}")) == "ok"
 
         with ThreadPoolExecutor(8) as threads:
             assert all(threads.map(write, range(48)))
-        assert len(names(first, limit=50)) == 49
-        shared = second.call("open_nodes", {"names": ["shared"]}).structured["entities"][0]
+        assert len(names(first)) == 49
+        (shared,) = second.call("open_nodes", {"names": ["shared"]}).structured["result"]
         assert set(shared["observations"]) == {f"fact {number}" for number in range(48)}
 
 

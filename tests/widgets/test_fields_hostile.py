@@ -8,7 +8,7 @@ from typing import Any
 from form_reading import JSON, one
 from hypothesis import example, given, settings
 
-from mcp_workbench.contracts.references import ABSENT
+from mcp_workbench.contracts.schemas.references import ABSENT
 from mcp_workbench.widgets import fields
 from mcp_workbench.widgets.checks import help_line
 from mcp_workbench.widgets.fields import (

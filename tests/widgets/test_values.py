@@ -10,7 +10,7 @@ import pytest
 from form_reading import JSON
 from hypothesis import given
 
-from mcp_workbench.contracts.references import ABSENT
+from mcp_workbench.contracts.schemas.references import ABSENT
 from mcp_workbench.widgets.values import canonical, json_fault, json_text, parse_json
 
 
