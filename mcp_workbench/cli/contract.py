@@ -37,6 +37,10 @@ contract_commands = typer.Typer(
 )
 
 
+_SCHEMA_FILE = "contract.schema.json"
+_SCHEMA_LINE = "# yaml-language-server: $schema="
+
+
 class FailOnFinding(StrEnum):
     """From which severity on an audit ends with exit code 1."""
 
@@ -46,8 +50,17 @@ class FailOnFinding(StrEnum):
     NEVER = "never"
 
 
+class FailOnDrift(StrEnum):
+    """From which class on a check ends with exit code 1; what cannot be decided counts as breaking."""
+
+    BREAKING = "breaking"
+    COMPATIBLE = "compatible"
+    COSMETIC = "cosmetic"
+    NEVER = "never"
+
+
 class FailOnChange(StrEnum):
-    """From which class on a comparison ends with exit code 1; what cannot be decided counts as breaking."""
+    """The same for two contracts, which have versions too."""
 
     BREAKING = "breaking"
     COMPATIBLE = "compatible"
@@ -58,11 +71,7 @@ class FailOnChange(StrEnum):
 
 ContractFile = Annotated[Path, typer.Argument(metavar="FILE", help="A contract, as `contract draft` writes it.")]
 JunitFile = Annotated[
-    Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there, a test case a tool.")
-]
-FailOn = Annotated[
-    FailOnChange,
-    typer.Option(help="Exit code 1 from this class on; `version`: when the version steps less than it must."),
+    Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there, a test case per tool.")
 ]
 
 
@@ -88,7 +97,7 @@ def draft(
         # Not through `say`, which bounds what it prints: the text of a contract shows every control by its code.
         sys.stdout.write(book_text(book))
     else:
-        write_book(book, output)
+        write_book(book, output, schema=_schema_of(output))
         complain(f"{output}: {book.gaps().headline()}")
 
 
@@ -101,21 +110,23 @@ def update(
     ] = None,
     timeout: Timeout = 30.0,
 ) -> None:
-    """Take over into FILE what TARGET lists now, keep what people wrote, and step the version as that demands.
+    """Take over into FILE what TARGET lists now, and step the version as that demands.
 
-    Comments in FILE are not kept.
+    Schemas and hints become the server's; what people wrote stays, but not their comments. What changes is printed.
     """
+    from mcp_workbench.contracts.drift import check_book
     from mcp_workbench.contracts.files import read_book, write_book
     from mcp_workbench.contracts.update import update_book
 
     book = read_book(file)
     with opened(target, timeout) as bench:
-        updated = update_book(book, bench.draft())
+        live = bench.draft()
+    updated = update_book(book, live)
     place = output or file
     if updated != book or place != file:
-        write_book(updated, place)
-    step = "no change" if updated == book else f"version {book.contract} to {updated.contract}"
-    complain(f"{place}: {step}; {updated.gaps().headline()}")
+        write_book(updated, place, schema=_schema_of(file))
+    _show(check_book(book, live), as_json=False)
+    complain(f"{place}: version {book.contract} to {updated.contract}; {updated.gaps().headline()}")
 
 
 @contract_commands.command()
@@ -128,7 +139,10 @@ def audit(
     junit: JunitFile = None,
     timeout: Timeout = 30.0,
 ) -> None:
-    """Find what is incomplete or contradicts itself in a contract, or in what TARGET lists."""
+    """Find what is incomplete or contradicts itself in a contract, or in what TARGET lists.
+
+    No server can list failures and examples: of a TARGET they are always missing.
+    """
     from mcp_workbench.contracts.audit.report import Severity, audit_book
     from mcp_workbench.contracts.files import read_book
 
@@ -147,27 +161,30 @@ def audit(
 def check(
     file: ContractFile,
     target: TargetWord,
-    fail_on: FailOn = FailOnChange.BREAKING,
+    fail_on: Annotated[FailOnDrift, typer.Option(help="Exit code 1 from this class on.")] = FailOnDrift.BREAKING,
     as_json: AsJson = False,
     junit: JunitFile = None,
     timeout: Timeout = 30.0,
 ) -> None:
-    """Hold the contract in FILE against TARGET: does the server still do what it promises?"""
+    """Hold the contract in FILE against what TARGET lists: tools, schemas, hints, descriptions.
+
+    No tool is called: whether failures and examples are as promised is for your tests to say.
+    """
     from mcp_workbench.contracts.files import read_book
 
-    if fail_on is FailOnChange.VERSION:
-        raise UsageError("--fail-on version is for `contract diff`: a server has no contract version; give a class")
     book = read_book(file)
     with opened(target, timeout) as bench:
         report = bench.check(book)
-    _end_comparison(report, fail_on, as_json, junit)
+    _end_comparison(report, fail_on.value, as_json, junit)
 
 
 @contract_commands.command()
 def diff(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="A contract.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="Its next version.")],
-    fail_on: FailOn = FailOnChange.BREAKING,
+    fail_on: Annotated[
+        FailOnChange, typer.Option(help="Exit code 1 from this class on; `version`: if NEW has too low a version.")
+    ] = FailOnChange.BREAKING,
     as_json: AsJson = False,
     junit: JunitFile = None,
 ) -> None:
@@ -175,7 +192,7 @@ def diff(
     from mcp_workbench.contracts.drift import compare_books
     from mcp_workbench.contracts.files import read_book
 
-    _end_comparison(compare_books(read_book(old), read_book(new)), fail_on, as_json, junit)
+    _end_comparison(compare_books(read_book(old), read_book(new)), fail_on.value, as_json, junit)
 
 
 @contract_commands.command()
@@ -184,7 +201,10 @@ def schema(
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there, not to the terminal.")
     ] = None,
 ) -> None:
-    """Print the JSON Schema of contract files, with which editors complete and check them."""
+    """Print the JSON Schema of contract files, with which editors complete and check them.
+
+    Put it beside a contract as contract.schema.json before `draft`: the contract then names it in its first line.
+    """
     from mcp_workbench.contracts.files import contract_schema
 
     text = json.dumps(contract_schema(), indent=2)
@@ -194,21 +214,25 @@ def schema(
         _write(output, text + "\n")
 
 
-def _end_comparison(report: Drift, fail_on: FailOnChange, as_json: bool, junit: Path | None) -> None:
-    from mcp_workbench.contracts.schemas.changes import Verdict
+def _end_comparison(report: Drift, fail_on: str, as_json: bool, junit: Path | None) -> None:
+    from mcp_workbench.contracts.schemas.verdicts import Verdict
 
-    found: bool
-    match fail_on:
-        case FailOnChange.NEVER:
-            bar, found = None, False
-        case FailOnChange.VERSION:
-            bar, found = None, report.version_ok is False
-        case _:
-            bar = Verdict(fail_on.value)
-            found = bool(report.at_or_above(bar))
-    _write(junit, "" if junit is None else report.to_junit(bar))
+    bar = Verdict(fail_on) if fail_on in tuple(Verdict) else None
+    version = fail_on == FailOnChange.VERSION
+    found = report.version_ok is False if version else bar is not None and bool(report.at_or_above(bar))
+    _write(junit, "" if junit is None else report.to_junit(bar, version=version))
     _show(report, as_json)
     _end(found)
+
+
+def _schema_of(file: Path) -> str | None:
+    """Return the schema that a contract names for editors, or the one that lies beside it."""
+    if file.is_file():
+        with file.open(encoding="utf-8", errors="replace") as text:
+            first = text.readline(1_000).strip()
+        if first.startswith(_SCHEMA_LINE):
+            return first.removeprefix(_SCHEMA_LINE)
+    return _SCHEMA_FILE if (file.parent / _SCHEMA_FILE).is_file() else None
 
 
 def _show(report: Audit | Drift, as_json: bool) -> None:

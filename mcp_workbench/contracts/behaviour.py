@@ -84,7 +84,7 @@ def _effects(before: Behaviour, after: Behaviour) -> Found:
         why = "hosts let read-only calls through without asking, and clients repeat them freely"
         yield "effects", Change("", words, Verdict.BREAKING, why)
     elif after.read_only and not before.read_only:
-        why = "callers who were careful are still right"
+        why = "callers who were careful are still right; make sure that it is true, because hosts stop asking"
         yield "effects", Change("", "read-only now", Verdict.COMPATIBLE, why)
     elif not after.read_only and before.destructive != after.destructive:
         if after.destructive:
@@ -157,5 +157,13 @@ def _failure(where: str, old: FailureCase | None, new: FailureCase | None) -> Fo
         yield where, Change("", "retryable no longer", Verdict.BREAKING, why)
     elif old.retryable is not True and new.retryable is True:
         yield where, Change("", "retryable now", Verdict.COMPATIBLE, "clients that gave up are still right")
+    elif old.caller != new.caller:
+        why = "what handled it before still gets the same code; read what the caller should do now"
+        yield where, Change("", "the caller should do something else", Verdict.COMPATIBLE, why)
     elif old != new:
-        yield where, Change("", "said in other words", Verdict.COSMETIC, "the code and what to do stay the same")
+        yield (
+            where,
+            Change(
+                "", "said in other words", Verdict.COSMETIC, "the code, and what the caller should do, stay the same"
+            ),
+        )

@@ -73,6 +73,7 @@ def draft_tool(tool: Tool) -> ToolContract:
             "open_world": hints.open_world,
             "annotations": hints,
         }
+    said["wording"] = _digest({"title": tool.title, "description": tool.description})
     said["fingerprint"] = fingerprint(tool)
     return ToolContract(name=tool.name, **{part: value for part, value in said.items() if value is not None})
 
@@ -112,6 +113,10 @@ def fingerprint(tool: Tool) -> str:
         "outputSchema": tool.output_schema,
         "annotations": None if hints is None else hints.model_dump(mode="json", by_alias=True, exclude_none=True),
     }
+    return _digest(read)
+
+
+def _digest(read: Mapping[str, Any]) -> str:
     said = {key: value for key, value in read.items() if value is not None}
     try:
         canonical = rfc8785.dumps(said)

@@ -124,8 +124,10 @@ class Drift(Report):
         counts = Counter(each.verdict for each in self.differences)
         told = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in WORST_FIRST if counts[verdict])
         demanded = f"a {self.step} step, {self.version} to {self.next_version}"
+        if Version.parse(self.version).major == 0:
+            demanded += " (below 1.0.0 only a breaking change raises the middle number)"
         if self.version_ok is False:
-            demanded += f", and {self.taken} is less"
+            demanded += f", and {self.taken} is too low"
         return f"{self.title}: {told}; this demands {demanded}"
 
     def facts(self) -> dict[str, object]:
@@ -138,8 +140,13 @@ class Drift(Report):
             "version_ok": self.version_ok,
         }
 
-    def to_junit(self, fail_on: Verdict | None = Verdict.BREAKING) -> str:
-        """Return JUnit XML: a test case a tool, failed by what is of class ``fail_on`` or worse; by nothing if None."""
+    def to_junit(self, fail_on: Verdict | None = Verdict.BREAKING, *, version: bool = False) -> str:
+        """Return JUnit XML with a test case per tool.
+
+        Args:
+            fail_on: differences of this class or worse fail a case; ``None`` if no difference does.
+            version: one more case, which fails if the new version is lower than the differences demand.
+        """
         failing = () if fail_on is None else self.at_or_above(fail_on)
         cases = [
             Case(
@@ -149,6 +156,8 @@ class Drift(Report):
             )
             for tool in self.tools
         ]
+        if version:
+            cases.append(Case("version", [self.headline()] if self.version_ok is False else []))
         return junit_xml(self.title, cases, {"step": self.step, "next version": self.next_version})
 
 
@@ -186,7 +195,10 @@ def _drift(title: str, old: ContractBook, new: ContractBook, *, live: bool, take
     names = tuple(before | after)
     found: list[Difference] = []
     for name in names:
-        changes = _tool_changes(before.get(name), after.get(name), live=live)
+        old_tool, new_tool = before.get(name), after.get(name)
+        changes = list(_tool_changes(old_tool, new_tool, live=live))
+        if not changes and old_tool is not None and new_tool is not None:
+            changes += _unexplained(old_tool, new_tool)
         found += [Difference(name, where, each.what, each.verdict, each.why, each.rule) for where, each in changes]
     found.sort(key=lambda each: WORST_FIRST.index(each.verdict))
     return Drift(title, tuple(found), names, old.contract, taken)
@@ -213,31 +225,31 @@ def _tool_changes(old: ToolContract | None, new: ToolContract | None, *, live: b
 
 def _words(old: ToolContract, new: ToolContract, *, live: bool) -> Iterator[tuple[str, Change]]:
     """Yield what is said in other words: no caller breaks, but a model reads it and may choose otherwise."""
-    if live and old.fingerprint is not None and old.fingerprint == new.fingerprint:
-        return
     why = "no program breaks, but models choose tools by these words: read them again"
-    told = False
+    # A purpose may be the team's own; then only a listing that changed since it was drafted counts.
+    same = live and old.wording is not None and old.wording == new.wording
     for where, before, after in (("purpose", old.purpose, new.purpose), ("title", old.title, new.title)):
-        if before is not None and before != after:
-            told = True
-            words = f"{_quoted(before)} is now {_quoted(after)}"
-            yield where, Change("", words, Verdict.COSMETIC, why)
-    unexplained = (
-        not told
-        and None not in (old.fingerprint, new.fingerprint)
-        and old.fingerprint != new.fingerprint
-        and (old.input_schema, old.output_schema, old.annotations)
-        == (new.input_schema, new.output_schema, new.annotations)
-    )
-    if unexplained:
-        words = "the tool is listed otherwise than when its fingerprint was taken"
-        yield "fingerprint", Change("", words, Verdict.COSMETIC, why)
+        announced = live and old.wording is not None and after is not None
+        if not same and before != after and (before is not None or announced):
+            yield where, Change("", _reworded(before, after), Verdict.COSMETIC, why)
     if not live and old.examples != new.examples:
         yield "examples", Change("", "other examples", Verdict.COSMETIC, "examples explain; they promise nothing more")
 
 
-def _quoted(text: str | None) -> str:
-    return "nothing" if text is None else repr(one_line(text, 120))
+def _unexplained(old: ToolContract, new: ToolContract) -> Iterator[tuple[str, Change]]:
+    """Yield that a listing changed since its fingerprint was taken, where nothing else says how."""
+    if None not in (old.fingerprint, new.fingerprint) and old.fingerprint != new.fingerprint:
+        words = "something in the listing changed since it was drafted"
+        why = "nothing that is compared is different; read the tool's listing again"
+        yield "fingerprint", Change("", words, Verdict.COSMETIC, why)
+
+
+def _reworded(before: str | None, after: str | None) -> str:
+    if before is None:
+        return f"{one_line(after, 120)!r} added"
+    if after is None:
+        return f"{one_line(before, 120)!r} removed"
+    return f"{one_line(before, 120)!r} is now {one_line(after, 120)!r}"
 
 
 def _line(each: Difference) -> str:

@@ -25,7 +25,7 @@ _GAPS: Final = {part.field: part.write for part in PARTS} | {
     "retryable": "true if the same call may succeed later, unchanged, else false",
     "caller": "what the caller should do about it",
 }
-_NO_GAPS: Final = {"title", "annotations", "fingerprint"}
+_NO_GAPS: Final = {"title", "annotations", "wording", "fingerprint"}
 
 
 def read_book(file: Path | str) -> ContractBook:
@@ -113,7 +113,7 @@ def _refuse_twins(document: Document) -> None:
         if name in seen:
             raise FileError(
                 f"{document.name}, line {line}, tools[{index}].name: the tool {one_line(name, 80)!r} is there twice, "
-                f"in line {seen[name]} and here; keep one contract a tool"
+                f"in line {seen[name]} and here; keep one contract per tool"
             )
         seen[name] = line
 

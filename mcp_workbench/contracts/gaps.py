@@ -1,4 +1,4 @@
-"""The eight parts of a tool contract, and which of them are not said yet."""
+"""The eight parts of a tool contract, and which of them are not stated yet."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ PARTS: Final = (
         "examples",
         "examples",
         "calls with the expected outcome, failures among them",
-        "nothing shows that the contract is meant as it reads, and nothing can be tested",
+        "nothing shows that the contract is meant as it reads, and there is nothing to run as a test",
         lambda examples: f"{len(examples)}: " + ", ".join(example.outcome for example in examples[:6]),
     ),
 )
@@ -94,7 +94,7 @@ PARTS: Final = (
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Gaps(Report):
-    """Which of the eight parts are said, for one tool or for each tool of a book."""
+    """Which of the eight parts are stated, for one tool or for each tool of a book."""
 
     title: str
     tools: tuple[Mapping[str, Any], ...]
@@ -117,7 +117,7 @@ class Gaps(Report):
     def headline(self) -> str:
         """Return how much of the template is filled."""
         all_parts = len(PARTS) * len(self.tools)
-        return f"{one_line(self.title, 80)}: {all_parts - self.count} of {all_parts} parts are said"
+        return f"{one_line(self.title, 80)}: {all_parts - self.count} of {all_parts} parts are stated"
 
     def _parts(self, tool: Mapping[str, Any]) -> Table:
         rows = []
@@ -127,13 +127,13 @@ class Gaps(Report):
             rows.append(
                 {
                     "part": part.name,
-                    "said": not gap,
-                    "what it says": None if gap else one_line(part.short(value), _SAID_CHARACTERS),
+                    "stated": not gap,
+                    "what it states": None if gap else one_line(part.short(value), _SAID_CHARACTERS),
                     "what to write": part.write if gap else None,
                     "without it": part.why if gap else None,
                 }
             )
-        return table(rows, ["part", "said", "what it says", "what to write", "without it"])
+        return table(rows, ["part", "stated", "what it states", "what to write", "without it"])
 
     def _overview(self) -> Table:
         rows = [

@@ -12,9 +12,10 @@ What is not said is ``None``: a visible gap. A draft leaves them, an audit names
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 from semver import Version
 
 from mcp_workbench.contracts.gaps import PARTS, Gaps
@@ -48,11 +49,21 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+_CODE = re.compile("^[a-z][a-z0-9_]{0,59}$")
+
+
+def _code(text: str) -> str:
+    if _CODE.fullmatch(text):
+        return text
+    raise ValueError(f"{one_line(text, 40)!r} can be no code; write small letters, digits and _, such as not_found")
+
+
 class FailureCase(_Part):
     """One way in which a tool fails on purpose."""
 
-    code: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)] = Field(
-        description="The failure's own code, in lower case with underscores: not_found, over_limit."
+    code: Annotated[str, AfterValidator(_code)] = Field(
+        description="The failure's own code, in lower case with underscores: not_found, over_limit.",
+        json_schema_extra={"pattern": _CODE.pattern},
     )
     when: str | None = Field(default=None, description="What makes the tool answer with this failure.")
     retryable: StrictBool | None = Field(
@@ -106,9 +117,8 @@ class ToolContract(_Part):
     annotations: Annotations | None = Field(
         default=None, description="The hints as the server announced them, taken over."
     )
-    fingerprint: str | None = Field(
-        default=None, description="The tool as it was listed, in one number; see contract check."
-    )
+    wording: str | None = Field(default=None, description="Title and description as they were listed, as a digest.")
+    fingerprint: str | None = Field(default=None, description="The whole tool as it was listed, as a digest.")
 
     @model_validator(mode="after")
     def _failure_codes_are_told_apart(self) -> ToolContract:
@@ -184,11 +194,11 @@ class ContractBook(_Part):
     @model_validator(mode="after")
     def _names_and_version_hold(self) -> ContractBook:
         if not Version.is_valid(self.contract):
-            raise ValueError(f"contract: {self.contract[:40]!r} is no semantic version; write one like 1.0.0")
+            raise ValueError(f"contract: {self.contract[:40]!r} is not a semantic version; write one like 1.0.0")
         seen: set[str] = set()
         for tool in self.tools:
             if tool.name in seen:
-                raise ValueError(f"the tool {one_line(tool.name, 80)!r} is there twice; keep one contract a tool")
+                raise ValueError(f"the tool {one_line(tool.name, 80)!r} is there twice; keep one contract per tool")
             seen.add(tool.name)
         return self
 
@@ -205,7 +215,7 @@ class ContractBook(_Part):
         raise UsageError(f"the contract has no tool {one_line(name, 80)!r}; it has {known}")
 
     def gaps(self) -> Gaps:
-        """Return which of the eight parts are said for which tool."""
+        """Return which of the eight parts are stated for which tool."""
         return Gaps(self.server.name, tuple(map(_parts, self.tools)))
 
     def __repr__(self) -> str:

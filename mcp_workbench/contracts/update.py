@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from mcp_workbench.contracts.draft import effects_of, idempotency_of
 from mcp_workbench.contracts.drift import check_book
-from mcp_workbench.contracts.model import ContractBook, ToolContract
+from mcp_workbench.contracts.model import Annotations, ContractBook, ToolContract
 
 # What only a server can say; the rest is the team's own.
-_LISTED = ("title", "input_schema", "output_schema", "annotations", "fingerprint")
+_LISTED = ("title", "input_schema", "output_schema", "annotations", "wording", "fingerprint")
 _DRAFTED = ("purpose", "effects", "idempotency", "open_world")
 
 
@@ -19,8 +20,8 @@ def update_book(book: ContractBook, live: ContractBook) -> ContractBook:
 
     Returns:
         A copy in the order of the contract, new tools last. Schemas and hints are the server's; purposes, effects,
-        idempotency, failures and examples stay as they were written, and only their gaps are filled from the draft.
-        Tools that the server does not list any more are gone.
+        idempotency, failures and examples stay as they were written; of these, gaps and what an earlier draft took from
+        the hints follow the server. Tools that the server does not list any more are gone.
     """
     drafts = {tool.name: tool for tool in live.tools}
     kept = [_updated(tool, drafts.pop(tool.name)) for tool in book.tools if tool.name in drafts]
@@ -30,5 +31,10 @@ def update_book(book: ContractBook, live: ContractBook) -> ContractBook:
 
 def _updated(tool: ToolContract, draft: ToolContract) -> ToolContract:
     parts = {part: getattr(draft, part) for part in _LISTED}
-    parts |= {part: getattr(draft, part) for part in _DRAFTED if getattr(tool, part) is None}
+    hints = tool.annotations or Annotations()
+    drafted = {"effects": effects_of(hints), "idempotency": idempotency_of(hints), "open_world": hints.open_world}
+    for part in _DRAFTED:
+        value = getattr(tool, part)
+        if value is None or (value == drafted.get(part) and getattr(draft, part) is not None):
+            parts[part] = getattr(draft, part)
     return tool.filled(**parts)

@@ -27,7 +27,6 @@ from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
 MAX_CHARACTERS, MAX_LISTED, MAX_PATH = 50_000, 500, 1_000
-
 BAD_PATH = "bad_path: give visible names joined by '/', relative to the root, such as 'notes/ideas.txt'"
 WRONG_KIND = "wrong_kind: this is not the plain file or the folder that is needed here; list_files tells what it is"
 FAULTS = {
@@ -130,10 +129,8 @@ def make_server(root: Path) -> MCPServer:
             data = file.read(4 * MAX_CHARACTERS + 1)  # A character has up to four bytes.
         try:
             return FileText(text=data.decode())
-        except ValueError:
-            raise ToolError(
-                f"not_text: read another; this is no UTF-8 text of up to {MAX_CHARACTERS:,} characters"
-            ) from None
+        except ValueError:  # It is one, too, if the text is too long.
+            raise ToolError(f"not_text: no UTF-8 text of up to {MAX_CHARACTERS:,} characters; read another") from None
 
     @server.tool(annotations=CHANGES)
     def write_file(path: FilePath, text: NewText, overwrite: Overwrite = False) -> Entry:

@@ -279,7 +279,7 @@ HEAD = "server: {name: desk}\n"
         (HEAD + "tools: [a]", "line 2, tools[0]: should be a mapping, not 'a'"),
         (HEAD + "tools:\n  - purpose: x", "line 3, tools[0].name: is missing; add it"),
         (HEAD + "contract: 1.0", "line 2, contract: should be text, not the number 1.0; put it into quotes"),
-        (HEAD + "\ncontract: latest", "line 3, contract: 'latest' is no semantic version; write one like 1.0.0"),
+        (HEAD + "\ncontract: latest", "line 3, contract: 'latest' is not a semantic version; write one like 1.0.0"),
         (HEAD + "tool: []", "line 2, tool: there is no such field; did you mean 'tools'?"),
         (
             HEAD + "tools:\n  - name: a\n    efects: read",
@@ -295,7 +295,7 @@ HEAD = "server: {name: desk}\n"
         ),
         (
             HEAD + "tools:\n  - name: a\n    failures:\n      - code: Not Found",
-            "line 5, tools[0].failures[0].code: string should match pattern '^[a-z][a-z0-9_]*$', not 'Not Found'",
+            "line 5, tools[0].failures[0].code: 'Not Found' can be no code; write small letters",
         ),
         (
             HEAD + "tools:\n  - name: a\n    failures:\n      - {code: x}\n      - {code: x}",
@@ -303,7 +303,7 @@ HEAD = "server: {name: desk}\n"
         ),
         (
             HEAD + "tools:\n  - name: a\n  - name: b\n  - purpose: x\n    name: a",
-            "line 6, tools[2].name: the tool 'a' is there twice, in line 3 and here; keep one contract a tool",
+            "line 6, tools[2].name: the tool 'a' is there twice, in line 3 and here; keep one contract per tool",
         ),
         (
             HEAD + "tools:\n  - name: a\n    input_schema: 5",

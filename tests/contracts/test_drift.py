@@ -85,6 +85,10 @@ def test_a_contract_has_no_difference_from_itself() -> None:
             ("failures: no_such_city", "retryable now", "compatible"),
         ),
         (
+            {"failures": [FAILURES[0], FAILURES[1] | {"caller": "Call the desk."}]},
+            ("failures: busy", "the caller should do something else", "compatible"),
+        ),
+        (
             {"failures": [FAILURES[0], FAILURES[1] | {"when": "Very busy."}]},
             ("failures: busy", "said in other words", "cosmetic"),
         ),
@@ -160,7 +164,7 @@ def test_the_version_step_is_demanded_by_the_worst_difference(
 ) -> None:
     drift = compare_books(book(FULL, version=old), book(FULL | parts, version=new))
     assert (drift.next_version, drift.version_ok) == (demanded, enough)
-    assert (f"and {new} is less" in drift.headline()) is not enough
+    assert (f"and {new} is too low" in drift.headline()) is not enough
 
 
 def test_contracts_of_different_servers_are_not_compared() -> None:
@@ -221,13 +225,9 @@ def test_a_server_that_denies_what_the_contract_promises_breaks_it() -> None:
     silent = live(annotations=None)
     completed = silent.with_tool(silent["weather"].filled(effects="read"))
     denied = live(annotations=ToolAnnotations(read_only_hint=False))
-    assert (
-        told(check_book(completed, denied))
-        == [
-            ("effects", "announced as not read-only, promised as read", "breaking"),
-            ("fingerprint", "the tool is listed otherwise than when its fingerprint was taken", "cosmetic"),
-        ][: len(told(check_book(completed, denied)))]
-    )
+    assert told(check_book(completed, denied)) == [
+        ("effects", "announced as not read-only, promised as read", "breaking")
+    ]
     writing = silent.with_tool(silent["weather"].filled(effects="write", idempotency="natural"))
     destroying = live(annotations=ToolAnnotations(destructive_hint=True, idempotent_hint=False))
     assert [line[:2] for line in told(check_book(writing, destroying))] == [
@@ -243,12 +243,25 @@ def test_a_pinned_fingerprint_shows_a_description_that_changed() -> None:
     assert "read the user" in drift.differences[0].change
 
 
-def test_a_pinned_fingerprint_shows_what_the_contract_has_no_words_for() -> None:
+def test_a_title_that_comes_or_goes_is_told() -> None:
+    titled = live(title="Weather")
+    assert told(check_book(live(), titled)) == [("title", "'Weather' added", "cosmetic")]
+    assert told(check_book(titled, live())) == [("title", "'Weather' removed", "cosmetic")]
+
+
+def test_a_pinned_fingerprint_shows_what_the_comparison_has_no_words_for() -> None:
+    marked = INPUT | {"x-internal": 1}
+    drift = check_book(live(), live(input_schema=marked))
+    assert told(drift) == [("fingerprint", "something in the listing changed since it was drafted", "cosmetic")]
+
+
+def test_another_change_does_not_bring_up_a_purpose_that_the_team_reworded() -> None:
     pinned = live()
-    drift = check_book(pinned, live(title="Weather"))
-    assert told(drift) == [
-        ("fingerprint", "the tool is listed otherwise than when its fingerprint was taken", "cosmetic")
-    ]
+    reworded = pinned.with_tool(pinned["weather"].filled(purpose="Our own words."))
+    drift = check_book(reworded, live(input_schema=INPUT | {"required": []}))
+    assert [where for where, _, _ in told(drift)] == ["input: city"]
+    described = check_book(reworded, live(description="Other."))
+    assert told(described) == [("purpose", "'Our own words.' is now 'Other.'", "cosmetic")]
 
 
 def test_a_purpose_in_the_teams_own_words_is_no_drift_while_the_fingerprint_holds() -> None:
@@ -292,3 +305,15 @@ def test_a_report_is_json_and_junit_for_programs() -> None:
     assert "cosmetic: purpose" in next(iter(every)).result[0].text
     none = next(iter(junitparser.JUnitXml.fromstring(drift.to_junit(None).encode())))
     assert none.failures == 0
+
+
+def test_a_version_that_is_too_low_fails_a_case_of_its_own_where_it_is_asked_for() -> None:
+    low = compare_books(book(FULL), book(FULL | {"effects": "read"}, version="1.0.1"))
+    for asked, failures in ((True, 1), (False, 0)):
+        suite = next(iter(junitparser.JUnitXml.fromstring(low.to_junit(None, version=asked).encode())))
+        assert (suite.tests, suite.failures) == (1 + asked, failures)
+
+
+def test_below_version_one_the_step_is_explained() -> None:
+    drift = compare_books(book(FULL, version="0.1.0"), book(FULL | {"effects": "destructive"}, version="0.2.0"))
+    assert "a major step, 0.1.0 to 0.2.0 (below 1.0.0 only a breaking change raises the middle number)" in str(drift)

@@ -32,7 +32,7 @@ class Answered:
 def test_a_contract_begins_with_a_name_and_seven_gaps() -> None:
     gaps = ToolContract(name="open_ticket").gaps()
     assert (gaps.ok, gaps.count) == (False, 7)
-    assert gaps.headline() == "open_ticket: 1 of 8 parts are said"
+    assert gaps.headline() == "open_ticket: 1 of 8 parts are stated"
     assert list(gaps.frame["part"]) == [part.name for part in PARTS]
     assert all(gaps.frame["what to write"][1:]), "each gap says what to write"
 
@@ -57,7 +57,11 @@ def test_an_empty_list_of_failures_is_said_and_no_gap() -> None:
     [
         ("effects", "deletes", "effects: Input should be 'read', 'write' or 'destructive'"),
         ("idempotency", "yes", "idempotency: Input should be 'none', 'natural' or 'by key'"),
-        ("failures", [{"code": "Not Found"}], "failures.0.code: String should match"),
+        (
+            "failures",
+            [{"code": "Not Found"}],
+            "failures.0.code: 'Not Found' can be no code; write small letters, digits and _, such as not_found",
+        ),
         ("failures", [{"code": "a"}, {"code": "a"}], "the failure 'a' is there twice"),
         ("colour", "red", "colour: Extra inputs are not permitted"),
     ],
@@ -75,14 +79,14 @@ def test_a_book_keeps_one_contract_a_tool() -> None:
     tool = ToolContract(name="a")
     with pytest.raises(ValidationError) as caught:
         ContractBook(server=ServerIdentity(name="s"), tools=(tool, tool))
-    assert first_fault(caught.value) == "the tool 'a' is there twice; keep one contract a tool"
+    assert first_fault(caught.value) == "the tool 'a' is there twice; keep one contract per tool"
 
 
 @pytest.mark.parametrize("version", ["1", "1.0", "one", "1.0.0.0", "-1.0.0", "", "v1.0.0"])
 def test_a_contract_version_is_a_semantic_version(version: str) -> None:
     with pytest.raises(ValidationError) as caught:
         ContractBook(server=ServerIdentity(name="s"), contract=version)
-    assert "is no semantic version; write one like 1.0.0" in first_fault(caught.value)
+    assert "is not a semantic version; write one like 1.0.0" in first_fault(caught.value)
 
 
 def test_a_book_gives_its_tools_by_name_and_says_which_there_are() -> None:
@@ -106,8 +110,8 @@ def test_a_book_shows_a_row_a_tool() -> None:
         server=ServerIdentity(name="desk"), tools=(ToolContract(name="a"), ToolContract.model_validate(FULL))
     )
     assert list(book.gaps().frame["gaps"]) == [7, 0]
-    assert book.gaps().headline() == "desk: 9 of 16 parts are said"
-    assert repr(book) == "contract 0.1.0 of desk: 9 of 16 parts are said, 2 tools"
+    assert book.gaps().headline() == "desk: 9 of 16 parts are stated"
+    assert repr(book) == "contract 0.1.0 of desk: 9 of 16 parts are stated, 2 tools"
     assert "open_ticket" in str(book)
     assert "<table" in book._repr_html_()
 

@@ -55,3 +55,17 @@ def test_a_tool_that_is_gone_goes_and_a_new_one_comes_last() -> None:
     book = update_book(completed(), live("c", "a"))
     assert [tool.name for tool in book.tools] == ["a", "c"]
     assert book.contract == "2.0.0"
+
+
+def test_what_a_draft_took_from_the_hints_follows_them_and_what_people_wrote_does_not() -> None:
+    destroying = live("a", "b", annotations=ToolAnnotations(read_only_hint=False, destructive_hint=True))
+    written = destroying.with_tool(destroying["b"].filled(effects="write", idempotency="natural"))
+    reading = live("a", "b", annotations=ToolAnnotations(read_only_hint=True))
+    book = update_book(written, reading)
+    assert (book["a"].effects, book["b"].effects, book["b"].idempotency) == ("read", "write", "natural")
+
+
+def test_a_tool_that_says_nothing_any_more_keeps_what_was_known() -> None:
+    book = update_book(live("a", annotations=ToolAnnotations(read_only_hint=True)), live("a"))
+    assert book["a"].effects == "read"
+    assert book["a"].annotations is None

@@ -272,7 +272,7 @@ def test_a_link_that_is_swapped_in_while_files_are_listed_written_and_deleted_le
     before = sorted(served.outside.iterdir())
     ends, number = Counter[str](), 0
     with swapping(place, served.outside) as other:
-        while number < 300 or (len(ends) < 6 and number < 5_000):
+        while number < 200 or (len(ends) < 6 and number < 5_000):
             number += 1
             for tool, arguments in {
                 "list_files": {"folder": "a"},
@@ -408,11 +408,11 @@ def test_a_folder_with_more_than_fits_is_listed_in_part_and_says_so(served):
 
 
 def test_listings_at_the_same_time_are_each_complete(served):
-    names = {f"{number:03}" for number in range(300)}
+    names = {f"{number:03}" for number in range(100)}
     for name in names:
         (served.root / name).touch()
     with ThreadPoolExecutor(8) as pool:
-        for listed in pool.map(lambda _: served.bench.call("list_files").value, range(64)):
+        for listed in pool.map(lambda _: served.bench.call("list_files").value, range(32)):
             assert {each["path"] for each in listed["entries"]} == {"notes", *names}
 
 

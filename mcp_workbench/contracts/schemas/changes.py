@@ -61,7 +61,7 @@ def _one_is_missing(old: object, new: object, side: Side) -> tuple[Change, ...]:
     if new is None:
         if side == "input":
             return (_undecided("the input schema is gone", side),)
-        why = "callers that rely on structured results have no promise any more"
+        why = "clients that rely on structured results have no promise any more"
         return (Change("", "the output schema is gone", Verdict.BREAKING, why),)
     return (Change("", f"an {side} schema is there now", Verdict.COMPATIBLE, "nothing was promised before"),)
 

@@ -39,6 +39,7 @@ from mcp_workbench.contracts.schemas.verdicts import (
     Side,
     Verdict,
     consequence,
+    made_good,
 )
 from mcp_workbench.untrusted import one_line
 
@@ -105,7 +106,9 @@ class Differences:
             for name in sorted(settled.difference(self._optional[told:])):
                 self._tell_optional(below(where, name), name)
             if not found and lowest >= depth:
-                self._tell(where, "other values are allowed now", UNDECIDED, settled)
+                self._tell(
+                    where, "other values are allowed now", WIDENED if self._side == "input" else NARROWED, settled
+                )
         return lowest if lowest < depth else _NOT_DEFERRED
 
     def _proof(self, old: Node, new: Node, forth: bool, back: bool) -> Notes | None:
@@ -113,11 +116,20 @@ class Differences:
             return TO_THE_LETTER if back else None
         return TO_THE_LETTER if forth else self._practice.proof(old, new)
 
-    def _tell(self, where: str, what: str, relation: Relation, settled: Notes | None, why: str = "") -> None:
+    def _tell(
+        self, where: str, what: str, relation: Relation, settled: Notes | None, why: str = "", harmless: str = ""
+    ) -> None:
+        """Add a change; ``why`` is what follows for this side where it breaks, ``harmless`` where by itself it cannot."""
         verdict = relation.verdict(self._side) if settled is None else Verdict.COMPATIBLE
+        reason = consequence(self._side, verdict)
+        if verdict is Verdict.BREAKING:
+            reason = why or reason
+        elif verdict is Verdict.COMPATIBLE and relation.harm(self._side) is False:
+            reason = harmless or reason
+        elif verdict is Verdict.COMPATIBLE:
+            reason = made_good(self._side, by_practice=bool(settled))
         if (where, what) not in self._told:
             self._told.add((where, what))
-            reason = why if why and verdict is Verdict.BREAKING else consequence(self._side, verdict)
             self.changes.append(Change(where, one_line(what, 300), verdict, reason))
 
     def _tell_all(self, where: str, differences: Iterable[Difference], settled: Notes | None) -> None:
@@ -129,7 +141,7 @@ class Differences:
         what = f"optional property {one_line(name, 60)!r} added"
         if (where, what) not in self._told:
             self._told.add((where, what))
-            why = "practice: who does not know it does not send it, though additionalProperties was left unsaid"
+            why = "practice: existing callers do not send it (additionalProperties was left unsaid)"
             self.changes.append(Change(where, what, Verdict.COMPATIBLE, why, "optional-added"))
 
     # Kinds and alternatives.
@@ -250,7 +262,7 @@ class Differences:
             why = "callers that leave it out are refused now"
             self._tell(place, f"property {_name(name)} is now required", NARROWED, settled, why)
         elif name in old.required and name not in new.required:
-            why = "callers that rely on it may not find it any more"
+            why = "clients that rely on it may not find it any more"
             self._tell(place, f"property {_name(name)} is no longer required", WIDENED, settled, why)
 
     def _tell_added(self, old: Object, new: Object, name: str, place: str, settled: Notes | None) -> None:
@@ -263,7 +275,13 @@ class Differences:
             self._tell_optional(place, name)
             return
         kind = "required property" if required else "optional property" if name not in new.required else "property"
-        why = "callers that leave it out are refused now" if required else ""
+        if self._side == "output":
+            refused = "them" if required else "those that have it"
+            why = f"clients that check results against the old schema refuse {refused}"
+        elif required:
+            why = "callers that leave it out are refused now"
+        else:
+            why = "callers that send something else under this name are refused now"
         what = f"{kind} {_name(name)} added"
         if not known and all(map(never, sources(old, name))):
             what += " to a closed object"
@@ -284,10 +302,18 @@ class Differences:
             self._tell_required(old, new, name, place, settled)
         refused = all(map(never, sources(new, name)))
         what = f"property {_name(name)} removed" + (" from a closed object" if refused else "")
-        why = "callers that send it are refused now" if self._side == "input" and refused else ""
+        why = harmless = ""
         if self._side == "output":
-            why = "callers that rely on it may not find it any more"
-        self._tell(place, what, Relation(not fits, released or not known), settled, why)
+            why = (
+                "clients that rely on it may not find it any more" if released else "nothing is promised of it any more"
+            )
+        elif refused:
+            why = "callers that send it are refused now"
+        elif new.said:
+            harmless = "calls that send it stay valid: other properties are allowed"
+        else:
+            harmless = "calls that send it stay valid, but it is ignored now"
+        self._tell(place, what, Relation(not fits, released or not known), settled, why, harmless)
 
     def _tell_names(self, old: Object, new: Object, where: str, settled: Notes | None) -> None:
         narrowed = bool(new.names) and not self._letter.names_hold(old, new.names)
@@ -310,11 +336,12 @@ class Differences:
                 step = "added" if pattern in new.patterns else "removed"
                 self._tell(where, f"patternProperties {shown} {step}", UNDECIDED, settled)
         if never(new.rest) and not never(old.rest):
-            what = "closed: properties that are not declared are refused now"
+            what = "closed: properties that are not declared are no longer allowed"
             self._tell(f"{where}{{}}", what, NARROWED, settled, "callers that send such properties are refused now")
         elif never(old.rest) and not never(new.rest):
             what = "opened: properties that are not declared are allowed now"
-            self._tell(f"{where}{{}}", what, WIDENED, settled)
+            why = "clients that check results against the old schema refuse those that have such properties"
+            self._tell(f"{where}{{}}", what, WIDENED, settled, why)
         else:
             lowest = min(lowest, self.compare(old.rest, new.rest, f"{where}{{}}", settled))
         return lowest

@@ -50,9 +50,13 @@ class Relation:
     narrowed: bool | None
     widened: bool | None
 
+    def harm(self, side: Side) -> bool | None:
+        """Return whether it hurts: callers send inputs, so fewer are worse; they get outputs, so more are."""
+        return self.narrowed if side == "input" else self.widened
+
     def verdict(self, side: Side) -> Verdict:
-        """Return what the change means: callers send inputs, so fewer are worse; they get outputs, so more are."""
-        harm = self.narrowed if side == "input" else self.widened
+        """Return what the change means by itself."""
+        harm = self.harm(side)
         return Verdict.UNKNOWN if harm is None else Verdict.BREAKING if harm else Verdict.COMPATIBLE
 
 
@@ -66,13 +70,23 @@ UNDECIDED: Final = Relation(None, None)
 _CONSEQUENCES: Final[dict[tuple[Side, Verdict], str]] = {
     ("input", Verdict.BREAKING): "calls that were valid are refused now",
     ("input", Verdict.UNKNOWN): "whether calls that were valid still are cannot be decided; it counts as breaking",
-    ("input", Verdict.COMPATIBLE): "by itself it refuses no call that was valid",
-    ("output", Verdict.BREAKING): "callers may get results that were not promised to them",
+    ("input", Verdict.COMPATIBLE): "every call that was valid still is",
+    ("output", Verdict.BREAKING): "clients may get results that were not promised to them",
     ("output", Verdict.UNKNOWN): "whether results are still what was promised cannot be decided; it counts as breaking",
-    ("output", Verdict.COMPATIBLE): "by itself it brings no result that was not promised",
+    ("output", Verdict.COMPATIBLE): "every result is still one that was promised",
 }
 
 
 def consequence(side: Side, verdict: Verdict) -> str:
-    """Return what a change of that class means for callers, in one sentence."""
+    """Return what a change of that class means for callers (input) or for clients (output), in one sentence."""
     return _CONSEQUENCES[side, verdict]
+
+
+def made_good(side: Side, *, by_practice: bool) -> str:
+    """Return what a change means that is compatible only together with what stands around it, in one sentence.
+
+    Args:
+        side: which side it is on.
+        by_practice: whether the proof of that needs the rule on optional properties.
+    """
+    return f"{'in practice' if by_practice else 'together with the rest'}, {_CONSEQUENCES[side, Verdict.COMPATIBLE]}"

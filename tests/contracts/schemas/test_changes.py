@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import pytest
@@ -213,7 +214,7 @@ def test_an_optional_property_added_to_a_closed_object_is_compatible_by_the_lett
 
 def test_closing_an_object_is_breaking_even_with_an_optional_property_added() -> None:
     new = tool({"b": {"type": "integer"}}, additionalProperties=False)
-    assert told(tool(), new)[-1] == ("{}", "closed: properties that are not declared are refused now", B)
+    assert told(tool(), new)[-1] == ("{}", "closed: properties that are not declared are no longer allowed", B)
     assert told(tool(), tool(additionalProperties={"type": "string"}))[0][2] is B
 
 
@@ -223,6 +224,122 @@ def test_a_property_that_is_removed_breaks_a_closed_input_and_an_output() -> Non
     assert only(old, new, "output").verdict is B
     closed = only(old | {"additionalProperties": False}, new | {"additionalProperties": False})
     assert (closed.what, closed.verdict) == ("property 'a' removed from a closed object", B)
+
+
+CLOSED = {"additionalProperties": False}
+TEXT, WHOLE = {"type": "string"}, {"type": "integer"}
+NOW_REFUSED = "calls that were valid are refused now"
+STILL_VALID = "every call that was valid still is"
+STILL_PROMISED = "every result is still one that was promised"
+LEAVES_OUT = "callers that leave it out are refused now"
+OTHER_VALUE = "callers that send something else under this name are refused now"
+CLIENTS_REFUSE = "clients that check results against the old schema refuse "
+NOT_FOUND = "clients that rely on it may not find it any more"
+NOT_PROMISED = "clients may get results that were not promised to them"
+OPEN_CALLS = "whether calls that were valid still are cannot be decided; it counts as breaking"
+OPEN_RESULTS = "whether results are still what was promised cannot be decided; it counts as breaking"
+
+# What changes, from what, into what, and what follows: for who sends it, and for who gets it.
+CONSEQUENCES: dict[str, tuple[Any, Any, str, str]] = {
+    "narrowed": (tool({"a": TEXT}), tool({"a": TEXT | {"maxLength": 9}}), NOW_REFUSED, STILL_PROMISED),
+    "widened": (tool({"a": TEXT | {"maxLength": 9}}), tool({"a": TEXT}), STILL_VALID, NOT_PROMISED),
+    "replaced": (tool({"a": TEXT}), tool({"a": WHOLE}), NOW_REFUSED, NOT_PROMISED),
+    "undecided": (TEXT | {"pattern": "^a"}, TEXT | {"pattern": "^ab"}, OPEN_CALLS, OPEN_RESULTS),
+    "patterns": (tool(), tool(patternProperties={"^a": TEXT}), OPEN_CALLS, STILL_PROMISED),
+    "now required": (tool({"a": TEXT}), tool({"a": TEXT}, required=["a"]), LEAVES_OUT, STILL_PROMISED),
+    "no longer required": (tool({"a": TEXT}, required=["a"]), tool({"a": TEXT}), STILL_VALID, NOT_FOUND),
+    "required, added": (tool(), tool({"a": TEXT}, required=["a"]), LEAVES_OUT, STILL_PROMISED),
+    "required, added to closed": (
+        tool(**CLOSED),
+        tool({"a": TEXT}, required=["a"], **CLOSED),
+        LEAVES_OUT,
+        CLIENTS_REFUSE + "them",
+    ),
+    "optional, added": (
+        tool(),
+        tool({"a": TEXT}),
+        "practice: existing callers do not send it (additionalProperties was left unsaid)",
+        STILL_PROMISED,
+    ),
+    "optional, added to closed": (
+        tool(**CLOSED),
+        tool({"a": TEXT}, **CLOSED),
+        STILL_VALID,
+        CLIENTS_REFUSE + "those that have it",
+    ),
+    "optional, added to others": (
+        tool(additionalProperties=True),
+        tool({"a": TEXT}, additionalProperties=True),
+        OTHER_VALUE,
+        STILL_PROMISED,
+    ),
+    "optional, removed": (
+        tool({"a": TEXT}),
+        tool(),
+        "calls that send it stay valid, but it is ignored now",
+        "nothing is promised of it any more",
+    ),
+    "optional, removed beside others": (
+        tool({"a": TEXT}, additionalProperties=True),
+        tool(additionalProperties=True),
+        "calls that send it stay valid: other properties are allowed",
+        "nothing is promised of it any more",
+    ),
+    "required, removed": (
+        tool({"a": TEXT}, required=["a"]),
+        tool(),
+        "calls that send it stay valid, but it is ignored now",
+        NOT_FOUND,
+    ),
+    "optional, removed from closed": (
+        tool({"a": TEXT}, **CLOSED),
+        tool(**CLOSED),
+        "callers that send it are refused now",
+        STILL_PROMISED,
+    ),
+    "required, removed from closed": (
+        tool({"a": TEXT}, required=["a"], **CLOSED),
+        tool(**CLOSED),
+        "callers that send it are refused now",
+        NOT_FOUND,
+    ),
+    "closed": (tool(), tool(**CLOSED), "callers that send such properties are refused now", STILL_PROMISED),
+    "opened": (tool(**CLOSED), tool(), STILL_VALID, CLIENTS_REFUSE + "those that have such properties"),
+    "gone": (tool(), None, OPEN_CALLS, "clients that rely on structured results have no promise any more"),
+    "new": (None, tool(), "nothing was promised before", "nothing was promised before"),
+}
+
+
+@pytest.mark.parametrize("kind", CONSEQUENCES)
+def test_what_follows_from_a_change_is_told_to_those_whom_it_meets(kind: str) -> None:
+    old, new, to_callers, to_clients = CONSEQUENCES[kind]
+    assert only(old, new).why == to_callers
+    assert only(old, new, "output").why == to_clients
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        *((old, new) for old, new, *_ in CONSEQUENCES.values()),
+        *((tool({"x": wide}), tool({"x": narrow})) for wide, narrow, _ in LEAVES),
+        (tool({"a": TEXT | {"default": "x", "title": "A"}}), tool({"a": TEXT | {"default": "y", "title": "B"}})),
+        (tool({"a": {"anyOf": [TEXT, WHOLE]}}), tool({"a": {"anyOf": [TEXT, {"type": "array"}]}})),
+    ],
+)
+def test_nobody_is_told_of_refused_calls_on_results_nor_of_results_on_calls(old: Any, new: Any) -> None:
+    for before, after in ((old, new), (new, old)):
+        for change in compare_schemas(before, after, side="output"):
+            assert not re.search("call|refused|send", change.why), change
+        for change in compare_schemas(before, after, side="input"):
+            assert not re.search("result|client|promised to", change.why), change
+
+
+def test_a_change_that_is_compatible_only_with_the_rest_does_not_say_so_of_itself() -> None:
+    # Whoever has "b" may have any "a": what the first alternative loses the second one gives.
+    old = {"anyOf": [tool({"a": {"enum": [1, 2]}}, required=["a"]), tool({"a": {"enum": [3]}}, required=["a"])]}
+    new = {"anyOf": [tool({"a": {"enum": [1]}}, required=["a"]), tool({"a": {"enum": [2, 3]}}, required=["a"])]}
+    whys = {each.what: each.why for each in compare_schemas(old, new, side="input")}
+    print(whys)
 
 
 def test_a_default_added_changed_or_removed_is_compatible_and_noted() -> None:
