@@ -47,6 +47,7 @@ MAX_WALKED: Final = 1_000
 """After how many changes nobody looks for more."""
 
 _NOT_DEFERRED: Final = 1_000_000
+_NOT_FOUND: Final = "clients that rely on it may not find it any more"
 
 
 class Differences:
@@ -106,9 +107,8 @@ class Differences:
             for name in sorted(settled.difference(self._optional[told:])):
                 self._tell_optional(below(where, name), name)
             if not found and lowest >= depth:
-                self._tell(
-                    where, "other values are allowed now", WIDENED if self._side == "input" else NARROWED, settled
-                )
+                relation = WIDENED if self._side == "input" else NARROWED
+                self._tell(where, "other values are allowed now", relation, settled)
         return lowest if lowest < depth else _NOT_DEFERRED
 
     def _proof(self, old: Node, new: Node, forth: bool, back: bool) -> Notes | None:
@@ -119,7 +119,7 @@ class Differences:
     def _tell(
         self, where: str, what: str, relation: Relation, settled: Notes | None, why: str = "", harmless: str = ""
     ) -> None:
-        """Add a change; ``why`` is what follows for this side where it breaks, ``harmless`` where by itself it cannot."""
+        # Of this side: why is what follows where the change breaks, harmless what follows where by itself it does not.
         verdict = relation.verdict(self._side) if settled is None else Verdict.COMPATIBLE
         reason = consequence(self._side, verdict)
         if verdict is Verdict.BREAKING:
@@ -262,8 +262,7 @@ class Differences:
             why = "callers that leave it out are refused now"
             self._tell(place, f"property {_name(name)} is now required", NARROWED, settled, why)
         elif name in old.required and name not in new.required:
-            why = "clients that rely on it may not find it any more"
-            self._tell(place, f"property {_name(name)} is no longer required", WIDENED, settled, why)
+            self._tell(place, f"property {_name(name)} is no longer required", WIDENED, settled, _NOT_FOUND)
 
     def _tell_added(self, old: Object, new: Object, name: str, place: str, settled: Notes | None) -> None:
         required = name in new.required and name not in old.required
@@ -304,9 +303,7 @@ class Differences:
         what = f"property {_name(name)} removed" + (" from a closed object" if refused else "")
         why = harmless = ""
         if self._side == "output":
-            why = (
-                "clients that rely on it may not find it any more" if released else "nothing is promised of it any more"
-            )
+            why = _NOT_FOUND if released else "nothing is promised of it any more"
         elif refused:
             why = "callers that send it are refused now"
         elif new.said:
@@ -339,9 +336,10 @@ class Differences:
             what = "closed: properties that are not declared are no longer allowed"
             self._tell(f"{where}{{}}", what, NARROWED, settled, "callers that send such properties are refused now")
         elif never(old.rest) and not never(new.rest):
-            what = "opened: properties that are not declared are allowed now"
             why = "clients that check results against the old schema refuse those that have such properties"
-            self._tell(f"{where}{{}}", what, WIDENED, settled, why)
+            self._tell(
+                f"{where}{{}}", "opened: properties that are not declared are allowed now", WIDENED, settled, why
+            )
         else:
             lowest = min(lowest, self.compare(old.rest, new.rest, f"{where}{{}}", settled))
         return lowest

@@ -245,7 +245,7 @@ CONSEQUENCES: dict[str, tuple[Any, Any, str, str]] = {
     "widened": (tool({"a": TEXT | {"maxLength": 9}}), tool({"a": TEXT}), STILL_VALID, NOT_PROMISED),
     "replaced": (tool({"a": TEXT}), tool({"a": WHOLE}), NOW_REFUSED, NOT_PROMISED),
     "undecided": (TEXT | {"pattern": "^a"}, TEXT | {"pattern": "^ab"}, OPEN_CALLS, OPEN_RESULTS),
-    "patterns": (tool(), tool(patternProperties={"^a": TEXT}), OPEN_CALLS, STILL_PROMISED),
+    "patterns": (tool(), tool(patternProperties={"^a": TEXT}), OPEN_CALLS, f"together with the rest, {STILL_PROMISED}"),
     "now required": (tool({"a": TEXT}), tool({"a": TEXT}, required=["a"]), LEAVES_OUT, STILL_PROMISED),
     "no longer required": (tool({"a": TEXT}, required=["a"]), tool({"a": TEXT}), STILL_VALID, NOT_FOUND),
     "required, added": (tool(), tool({"a": TEXT}, required=["a"]), LEAVES_OUT, STILL_PROMISED),
@@ -335,11 +335,19 @@ def test_nobody_is_told_of_refused_calls_on_results_nor_of_results_on_calls(old:
 
 
 def test_a_change_that_is_compatible_only_with_the_rest_does_not_say_so_of_itself() -> None:
-    # Whoever has "b" may have any "a": what the first alternative loses the second one gives.
-    old = {"anyOf": [tool({"a": {"enum": [1, 2]}}, required=["a"]), tool({"a": {"enum": [3]}}, required=["a"])]}
-    new = {"anyOf": [tool({"a": {"enum": [1]}}, required=["a"]), tool({"a": {"enum": [2, 3]}}, required=["a"])]}
-    whys = {each.what: each.why for each in compare_schemas(old, new, side="input")}
-    print(whys)
+    def numbers(most: int, kind: Any, **words: Any) -> dict[str, Any]:
+        return tool({"kind": kind, "n": WHOLE | {"maximum": most}}, **words)
+
+    a, b = {"const": "a"}, {"const": "b"}
+    # Greater numbers of kind "a" are no longer allowed by the first alternative, but by the second one.
+    old = {"anyOf": [numbers(10, a, required=["kind"]), numbers(20, b, required=["kind"])]}
+    new = {"anyOf": [numbers(5, a, required=["kind"]), numbers(20, TEXT)]}
+    whys = {(each.where, each.what): each.why for each in compare_schemas(old, new, side="input")}
+    assert whys["(one of 2).n", "maximum lowered from 10 to 5"] == f"together with the rest, {STILL_VALID}"
+    # Here that takes the rule on optional properties.
+    old = {"anyOf": [numbers(10, a, required=["kind"]), tool({"kind": b}, required=["kind"])]}
+    whys = {(each.where, each.what): each.why for each in compare_schemas(old, new, side="input")}
+    assert whys["(one of 2).n", "maximum lowered from 10 to 5"] == f"in practice, {STILL_VALID}"
 
 
 def test_a_default_added_changed_or_removed_is_compatible_and_noted() -> None:
