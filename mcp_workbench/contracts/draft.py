@@ -148,7 +148,7 @@ def _json_fault(value: object) -> str:
         elif isinstance(one, list | tuple):
             waiting += [(inner, depth + 1) for inner in one]
         elif isinstance(one, float) and not math.isfinite(one):
-            return f"holds {one}, which is no JSON"
+            return f"holds {one}, which is not JSON"
         elif not (one is None or isinstance(one, str | int | float)):
-            return f"holds a {type(one).__name__}, which is no JSON"
+            return f"holds a {type(one).__name__}, which is not JSON"
     return ""

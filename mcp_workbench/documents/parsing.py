@@ -46,16 +46,18 @@ _CONSTANTS = {"null": None, "true": True, "false": False}
 _BASES = {"decimal": 10, "octal": 8, "hexadecimal": 16}
 
 _HINTS = {
-    "mapping values are not allowed": "a text that holds ': ' wants quotes",
+    "mapping values are not allowed": "a text that holds ': ' needs quotes, or the line is indented too far",
     "tab character": "indent with spaces",
-    "cannot start any token": "indent with spaces; a text that begins with a sign such as @ or ` wants quotes",
+    "cannot start any token": "indent with spaces; a text that begins with a sign such as @ or ` needs quotes",
     "unexpected end of stream": "a quote is not closed",
     "unknown escape": "between double quotes, a backslash is written twice",
     "hexdecimal number": "between double quotes, a backslash is written twice",
     "invalid Unicode character escape": "write the character itself",
-    "could not find expected ':'": "a key wants ': ' after it, and its text the same indentation as its neighbours",
-    "did not find expected key": "look at the indentation, and at quotes inside of a text",
-    "did not find expected '-' indicator": "look at the indentation",
+    "could not find expected ':'": "a key needs ': ' after it, and the same indentation as its neighbours",
+    "did not find expected key": "the line is indented too far or too little, or a quoted text holds a quote",
+    "expected <document start>": "the line is indented too little",
+    "did not find expected ',' or": "a bracket that is opened is not closed",
+    "did not find expected '-' indicator": "the line is indented too far or too little, or its '-' is missing",
 }
 
 Place = tuple[str | int, ...]
@@ -210,12 +212,12 @@ class _Reading:
             self._fail_syntax(error)
         except (yaml.YAMLError, ValueError, OverflowError) as error:
             # Of the slower parser: an escape beyond U+10FFFF, a version of a thousand digits.
-            raise FileError(f"{self._name} is no YAML: {one_line(error)}; mend that") from None
+            raise FileError(f"{self._name} is not valid YAML: {one_line(error)}; mend that") from None
 
     def _fail_syntax(self, error: yaml.MarkedYAMLError) -> NoReturn:
         last = self._text.rstrip("\n").count("\n") + 1
         line = min(error.problem_mark.line + 1, last) if error.problem_mark else last
-        what = one_line(f"no YAML: {error.problem}")
+        what = one_line(f"not valid YAML: {error.problem}")
         if error.context and error.context_mark:
             what += f" {one_line(error.context)} that begins in line {error.context_mark.line + 1}"
         hint = next((hint for words, hint in _HINTS.items() if words in what), None)

@@ -269,7 +269,7 @@ HEAD = "server: {name: desk}\n"
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("server: [", "line 1: no YAML: "),
+        ("server: [", "line 1: not valid YAML: "),
         ("", "there is nothing in it"),
         ("- a", "line 1: should be a mapping, not a list"),
         ("a: 1", "line 1, server: is missing; add it (and 1 more)"),

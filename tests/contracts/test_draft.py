@@ -95,9 +95,9 @@ def nested(depth: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("schema", "told"),
     [
-        ({"maximum": math.inf}, "holds inf, which is no JSON"),
-        ({"default": math.nan}, "holds nan, which is no JSON"),
-        ({"default": object()}, "holds a object, which is no JSON"),
+        ({"maximum": math.inf}, "holds inf, which is not JSON"),
+        ({"default": math.nan}, "holds nan, which is not JSON"),
+        ({"default": object()}, "holds a object, which is not JSON"),
         ({"properties": {1: {}}}, "has a key that is no text"),
         (nested(5_000), "is nested more than 80 deep"),
     ],

@@ -130,8 +130,8 @@ ENTRY = yaml.safe_load(FILE.read_text(encoding="utf-8"))[0]
 @pytest.mark.parametrize(
     ("written", "told"),
     [
-        ("- name: [", "line 1: no YAML: did not find expected node content"),
-        ("- name: a\n  domain: b: c\n", "line 2: no YAML: mapping values are not allowed in this context"),
+        ("- name: [", "line 1: not valid YAML: did not find expected node content"),
+        ("- name: a\n  domain: b: c\n", "line 2: not valid YAML: mapping values are not allowed in this context"),
         ("name: desk", "line 1: should be a list, not a mapping; mend that field"),
         ("- 5", "line 1, [0]: should be a mapping, not the number 5; mend that field"),
         (

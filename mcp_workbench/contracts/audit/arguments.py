@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, Final
 
-from mcp_workbench.contracts.audit.findings import Fault, Rules, Severity, Subject, counted, located
+from mcp_workbench.contracts.audit.findings import Fault, Rules, Severity, Subject, counted, in_server, located
 from mcp_workbench.contracts.audit.places import Place
 from mcp_workbench.contracts.audit.subschemas import is_modest, member
 from mcp_workbench.contracts.audit.tool_words import word_set
-from mcp_workbench.contracts.schemas.changes import conforms
+from mcp_workbench.contracts.schemas.changes import judge_of
 from mcp_workbench.contracts.schemas.values import number
 
 # JSON Schema 2020-12, validation, section 7.3: formats whose texts are short by definition. URIs are not.
@@ -36,7 +36,7 @@ def unbounded_string(tool: Subject) -> Iterator[Fault]:
         lambda leaf: leaf.types and "string" in leaf.types and not _is_short(leaf),
         ("string has no maxLength", "strings have no maxLength"),
         "one call with megabytes of text fills memory, logs and the model's context",
-        'add "maxLength"; in Python: Annotated[str, Field(max_length=200)]',
+        in_server('add "maxLength", in Python: Annotated[str, Field(max_length=200)]'),
     )
 
 
@@ -47,7 +47,7 @@ def unbounded_array(tool: Subject) -> Iterator[Fault]:
         lambda leaf: leaf.types and "array" in leaf.types and not _is_short_list(leaf),
         ("array has no maxItems", "arrays have no maxItems"),
         "one call with a million entries holds up the server for everybody",
-        'add "maxItems"; in Python: Annotated[list[str], Field(max_length=50)]',
+        in_server('add "maxItems", in Python: Annotated[list[str], Field(max_length=50)]'),
     )
 
 
@@ -58,7 +58,7 @@ def unbounded_number(tool: Subject) -> Iterator[Fault]:
         lambda leaf: leaf.types and leaf.types & {"integer", "number"} and not _is_between(leaf),
         ("number lacks minimum, maximum or both", "numbers lack minimum, maximum or both"),
         "a limit of a billion, or of -1, is a valid argument, and the code meets it unprepared",
-        'add "minimum" and "maximum"; in Python: Annotated[int, Field(ge=1, le=100)]',
+        in_server('add "minimum" and "maximum", in Python: Annotated[int, Field(ge=1, le=100)]'),
     )
 
 
@@ -125,13 +125,23 @@ def additional_properties_unsaid(tool: Subject) -> Iterator[Fault]:
         )
     ]
     if found:
+        # The SDK makes the model of the arguments itself, from the signature: there is no model_config to set.
+        top = (
+            'add "additionalProperties": false in the server; the Python SDK\'s @tool cannot say it yet, so refuse '
+            "unknown arguments in the code"
+        )
+        nested = in_server(
+            'add "additionalProperties": false, or true where any are welcome, in pydantic: '
+            'model_config = ConfigDict(extra="forbid")'
+        )
+        both = len(set(found)) > 1 and "" in found
+        mends = [f"at the top level {top}", f"inside, {nested}"] if both else [nested if found[0] else top]
         yield Fault(
             located("input", found),
             f"{counted(len(set(found)), 'object')} leave{'s' * (len(set(found)) == 1)} additional properties undecided",
             Severity.WARNING,
-            "a misspelt argument is dropped in silence: the tool runs with the default instead",
-            'add "additionalProperties": false, or true where any are welcome; in pydantic: '
-            'model_config = ConfigDict(extra="forbid")',
+            "a misspelt optional argument is dropped in silence: the tool runs with the default instead",
+            "; ".join(mends),
         )
 
 
@@ -152,7 +162,7 @@ def default_missing(tool: Subject) -> Iterator[Fault]:
             f"{counted(len(set(found)), 'argument')} may be left out and {'has' if one else 'have'} no default",
             Severity.WARNING,
             "nobody can tell what a call without it does, and a new server version may do something else",
-            'add "default" (null is one, where null is allowed), or put the name into "required"',
+            in_server('add "default" (null is one, where null is allowed), or put the name into "required"'),
         )
 
 
@@ -175,8 +185,10 @@ def parameter_undocumented(tool: Subject) -> Iterator[Fault]:
             f"{counted(len(set(found)), 'argument')} {'has' if one else 'have'} no description",
             Severity.WARNING,
             "a model guesses at meaning, unit and format, and now and then guesses wrong",
-            'add "description": what it means, in which unit, in which form; in Python: '
-            'Annotated[int, Field(description="...")]',
+            in_server(
+                'add "description": what it means, in which unit, in which form, in Python: '
+                'Annotated[str, Field(description="...")]'
+            ),
         )
 
 
@@ -196,19 +208,21 @@ def type_missing(tool: Subject) -> Iterator[Fault]:
             f"{counted(len(set(found)), 'argument')} say{'s' * (len(set(found)) == 1)} no type: any JSON is allowed",
             Severity.WARNING,
             "a model sends a text where the code expects a number, and forms have nothing to show",
-            'add "type"; in Python: annotate the parameter, and the entries of a list: list[str]',
+            in_server('add "type", in Python: annotate the parameter, and the entries of a list: list[str]'),
         )
 
 
 def default_invalid(tool: Subject) -> Iterator[Fault]:
     """A default is a value that its own schema allows. Source: JSON Schema 2020-12, validation, section 9.2."""
     root = tool.contract.input_schema or {}
-    found = []
-    for place in tool.places if is_modest(root) else ():
-        for written in place.written:
-            said = isinstance(written, dict) and "default" in written and not _is_plainly_valid(written)
-            if said and conforms(written["default"], _with_definitions(written, root)) is False:
-                found.append(place.path)
+    doubtful = [
+        (place.path, written)
+        for place in (tool.places if is_modest(root) else ())
+        for written in place.written
+        if isinstance(written, dict) and "default" in written and not _is_plainly_valid(written)
+    ]
+    judge = judge_of(root) if doubtful else None
+    found = [path for path, written in doubtful if judge and judge(written["default"], written) is False]
     if found:
         one = len(set(found)) == 1
         yield Fault(
@@ -216,7 +230,9 @@ def default_invalid(tool: Subject) -> Iterator[Fault]:
             f"{counted(len(set(found)), 'default')} {'is a value' if one else 'are values'} that the schema refuses",
             Severity.ERROR,
             "a client or a form that sends the default is refused",
-            'correct the default; where it is null, allow it: "type": ["string", "null"], in Python: str | None',
+            in_server(
+                'correct the default; where it is null, allow it: "type": ["string", "null"], in Python: str | None'
+            ),
         )
 
 
@@ -230,12 +246,6 @@ def _is_plainly_valid(schema: dict[str, Any]) -> bool:
         return said == "array" and asserted <= {"type", "items", "maxItems"}
     plain = (said == "string" and isinstance(default, str)) or (said == "boolean" and isinstance(default, bool))
     return plain and asserted == {"type"}
-
-
-def _with_definitions(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
-    """Return a sub-schema that can stand alone: with the definitions of the whole, to which it may refer."""
-    around = {word: root[word] for word in ("$schema", "$defs", "definitions") if word in root}
-    return around | schema
 
 
 def required_undeclared(tool: Subject) -> Iterator[Fault]:
@@ -258,7 +268,7 @@ def required_undeclared(tool: Subject) -> Iterator[Fault]:
             f"{counted(len(set(found)), 'required argument')} {'is' if len(set(found)) == 1 else 'are'} not declared",
             Severity.WARNING,
             "callers must send something of which nothing is said; where the object is closed, no call is valid",
-            'declare the name under "properties", or take it out of "required"',
+            in_server('declare the name under "properties", or take it out of "required"'),
         )
 
 
@@ -278,7 +288,7 @@ def bounds_contradict(tool: Subject) -> Iterator[Fault]:
             f"{counted(len(set(found)), 'argument')} cannot be given: the lower bound is above the upper one",
             Severity.ERROR,
             "every value is refused",
-            "correct the bounds",
+            in_server("correct the bounds"),
         )
 
 

@@ -135,6 +135,11 @@ def located(side: str, places: Iterable[str]) -> str:
     return side if shown == [""] else f"{side}: {named(shown)}"
 
 
+def in_server(mend: str) -> str:
+    """Return the mend of a schema, which belongs to the server: that the contract differs from it is no mend."""
+    return f"in the server: {mend}; contract update then takes it over"
+
+
 def counted(count: int, noun: str) -> str:
     """Return ``1 argument`` or ``3 arguments``."""
     return f"{count:,} {noun}{'s' * (count != 1)}"

@@ -31,6 +31,13 @@ _SPEAKING: Final = word_set(
 )
 _MANNERS: Final = word_set("bulk batch mass multi force safe async quick try")
 
+# What clients assume of a hint that is not given: MCP specification, ``ToolAnnotations``.
+_ASSUMED: Final = {
+    "readOnlyHint": "it changes things",
+    "destructiveHint": "it destroys things",
+    "idempotentHint": "it cannot be repeated",
+    "openWorldHint": "it reaches outside",
+}
 _WRONG_CONFIRMATION = "clients go by the hints: they skip a confirmation, or ask for one, where they should not"
 
 
@@ -116,8 +123,7 @@ def hint_unsaid(tool: Subject) -> Iterator[Fault]:
             "hints",
             f"the server does not announce what the contract promises: {', '.join(unsaid)}",
             Severity.WARNING if grave else Severity.NOTE,
-            "clients assume the worst of what is not said: it changes things, destroys them, cannot be repeated, "
-            "reaches outside",
+            f"clients assume the worst of what is not said: {', '.join(_ASSUMED[hint] for hint in unsaid)}",
             "set " + ", ".join(f"{hint} to {_json(value)}" for hint, value in unsaid.items()) + " in the server",
         )
 
@@ -136,7 +142,7 @@ def name_contradicts_effects(tool: Subject) -> Iterator[Fault]:
     if verb is None or marked is None:
         return
     says = f"the name says {verb}, {'the contract' if contract.effects else 'a hint'} says {marked}"
-    why = "people and models go by the name, clients by the effects: one of them is led astray"
+    why = "people and models go by the name, clients by the effects: one of them is misled"
     if verb in DESTROYING | CHANGING and marked == "read":
         finding, severity = says, Severity.ERROR
         mend = "correct effects, in the contract and in the server's readOnlyHint; or give the tool another name"

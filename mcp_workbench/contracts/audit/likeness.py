@@ -53,7 +53,7 @@ def near_duplicates(tools: Sequence[Subject]) -> Iterator[tuple[Subject, Fault]]
                 tools[at],
                 Fault(
                     "name and purpose",
-                    f"hardly to be told from {shown}{more}",
+                    f"hard to tell apart from {shown}{more}",
                     Severity.WARNING,
                     _WHY,
                     "say in both purposes when to use this one and when the other; or make one tool of them",

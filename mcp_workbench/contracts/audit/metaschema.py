@@ -18,6 +18,7 @@ from mcp_workbench.contracts.audit.subschemas import (
     INSIDE_MAPS,
     Subschema,
 )
+from mcp_workbench.contracts.audit.tool_words import word_set
 from mcp_workbench.contracts.schemas.dialects import TYPES
 from mcp_workbench.untrusted import one_line
 
@@ -107,6 +108,43 @@ _DEMANDS: Final[dict[str, tuple[Check, str]]] = {
 
 # Draft 4, validation, sections 5.1.3 and 5.1.5: there they are switches beside minimum and maximum.
 _DEMANDS_OF_DRAFT_4: Final = _DEMANDS | _each("exclusiveMinimum exclusiveMaximum", _is_switch, "true or false")
+
+
+# Keywords of any draft that demand nothing above, and words that many schemas have beside them (OpenAPI, editors).
+_KNOWN: Final = frozenset(_DEMANDS) | word_set(
+    "$recursiveRef $recursiveAnchor $vocabulary id additionalItems unevaluatedItems additionalProperties "
+    "unevaluatedProperties items contains contentSchema propertyNames const default not if then else"
+)
+_ANNOTATIONS: Final = word_set("example order label note notes unit units tags version ref")
+_SHORTEST_MISSPELT = 4
+_LONGEST_MISSPELT = 30
+
+
+def meant(word: str) -> str | None:
+    """Return the keyword that is meant by a misspelt one: it differs by its case, by one letter, or by two in disorder.
+
+    Returns:
+        ``None`` for a keyword, for ``x-...``, and for what is no misspelling.
+    """
+    if word in _KNOWN or word in _ANNOTATIONS or word.startswith("x-") or len(word) > _LONGEST_MISSPELT:
+        return None
+    lower = word.lower()
+    alike = [known for known in _KNOWN if known.lower() == lower]
+    if not alike and len(word) >= _SHORTEST_MISSPELT:
+        alike = [known for known in _KNOWN if len(known) >= _SHORTEST_MISSPELT and _is_one_edit(lower, known.lower())]
+    return min(alike, default=None)
+
+
+def _is_one_edit(one: str, other: str) -> bool:
+    """Tell whether one letter too many, too few, or wrong, or two neighbours in disorder, are all the difference."""
+    short, long = sorted((one, other), key=len)
+    if len(long) - len(short) > 1:
+        return False
+    at = next((at for at, letter in enumerate(short) if letter != long[at]), len(short))
+    if len(short) < len(long):
+        return short[at:] == long[at + 1 :]
+    swapped = short[at + 1 : at + 2] + short[at : at + 1]
+    return short[at + 1 :] == long[at + 1 :] or (swapped == long[at : at + 2] and short[at + 2 :] == long[at + 2 :])
 
 
 def faults(subschemas: list[Subschema], year: int) -> Iterator[tuple[str, str]]:

@@ -7,10 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mcp_workbench.contracts.audit.findings import Fault, Rules, Severity, Subject, counted, named
-from mcp_workbench.contracts.audit.subschemas import is_modest
 from mcp_workbench.contracts.audit.tool_words import word_set, words_of_name, words_of_text
-from mcp_workbench.contracts.model import SUCCESS, Schema
-from mcp_workbench.contracts.schemas.changes import conforms
 from mcp_workbench.untrusted import one_line
 
 THIN_PURPOSE_BYTES: Final = 10
@@ -59,7 +56,7 @@ def effects_unsaid(tool: Subject) -> Iterator[Fault]:
             "effects",
             "the effects are not said",
             Severity.ERROR,
-            "a host cannot tell whether a person must confirm a call, nor whether it may be repeated",
+            "a host cannot tell whether a person must confirm a call",
             "write effects: read, write or destructive; in the server: readOnlyHint and destructiveHint",
         )
 
@@ -126,7 +123,8 @@ def failures_unsaid(tool: Subject) -> Iterator[Fault]:
             "no failure cases are said",
             Severity.ERROR,
             "callers retry what cannot succeed, and give up on what could",
-            "list each failure with code, when, retryable and caller; an empty list if there is none",
+            "list each failure with code, when, retryable and caller (an empty list if there is none); the tool "
+            'reports one by raise ToolError("not_found: ..."), or by "code" in the structured content',
         )
 
 
@@ -142,7 +140,7 @@ def failure_incomplete(tool: Subject) -> Iterator[Fault]:
             f"failures: {named(gaps)}",
             f"{counted(len(gaps), 'failure case')} {'is' if len(gaps) == 1 else 'are'} said in part",
             Severity.WARNING,
-            "who gets this failure does not know what it means, or what to do next",
+            "anyone who gets this failure does not know what it means, or what to do next",
             "write the missing parts: when it happens, whether the same call may succeed later, what to do",
         )
 
@@ -183,86 +181,6 @@ def retry_repeats(tool: Subject) -> Iterator[Fault]:
         )
 
 
-def examples_missing(tool: Subject) -> Iterator[Fault]:
-    """A contract has examples. Source: the build sequence's contract template."""
-    if not tool.contract.examples:
-        yield Fault(
-            "examples",
-            "there are no examples",
-            Severity.WARNING,
-            "nothing shows that the contract is meant as it reads, and nothing can be tested",
-            "write one call that succeeds and one that fails, each with its outcome",
-        )
-
-
-def example_arguments(tool: Subject) -> Iterator[Fault]:
-    """The arguments of an example are what the input schema asks for.
-
-    Those of a failing example as well: a server refuses other arguments before the tool can answer with its failure.
-    Source: MCP specification, tools (servers validate inputs).
-    """
-    contract = tool.contract
-    if contract.input_schema is None:
-        return
-    refused = [_refuses(contract.input_schema, example.arguments) for example in contract.examples or ()]
-    for succeeds in (True, False):
-        bad = [
-            str(number)
-            for number, example in enumerate(contract.examples or (), 1)
-            if (example.outcome == SUCCESS) is succeeds and refused[number - 1]
-        ]
-        if bad:
-            yield Fault(
-                f"examples: {named(bad)}",
-                f"the arguments of {counted(len(bad), 'example')} do not fit the input schema",
-                Severity.ERROR if succeeds else Severity.WARNING,
-                "who copies the example is refused"
-                if succeeds
-                else "the server refuses the call before the tool can answer with the promised failure",
-                "correct the example, or the schema",
-            )
-
-
-def example_outcome(tool: Subject) -> Iterator[Fault]:
-    """The outcome of an example is ``ok`` or the code of a failure that is listed. Source: the contract model."""
-    codes = {SUCCESS, *(failure.code for failure in tool.contract.failures or ())}
-    bad = [
-        f"{number} ({one_line(example.outcome, _NAME_CHARACTERS)})"
-        for number, example in enumerate(tool.contract.examples or (), 1)
-        if example.outcome not in codes
-    ]
-    if bad:
-        yield Fault(
-            f"examples: {named(bad)}",
-            f"{counted(len(bad), 'example')} promise{'s' * (len(bad) == 1)} an outcome that the failures do not list",
-            Severity.ERROR,
-            "callers meet a failure that the contract does not explain",
-            f'write "{SUCCESS}" or the code of a failure, or add the failure to the list',
-        )
-
-
-def example_result(tool: Subject) -> Iterator[Fault]:
-    """The promised result of an example is what the output schema describes. Source: the contract model."""
-    contract = tool.contract
-    if contract.output_schema is None:
-        return
-    bad = [
-        str(number)
-        for number, example in enumerate(contract.examples or (), 1)
-        if example.outcome == SUCCESS
-        and example.result is not None
-        and _refuses(contract.output_schema, example.result)
-    ]
-    if bad:
-        yield Fault(
-            f"examples: {named(bad)}",
-            f"the result of {counted(len(bad), 'example')} does not fit the output schema",
-            Severity.ERROR,
-            "a server that answers like the example is refused by clients that check results",
-            "correct the example, or the schema",
-        )
-
-
 def open_world_unsaid(tool: Subject) -> Iterator[Fault]:
     """A tool says whether it reaches things outside of the server. Source: MCP specification, ``openWorldHint``."""
     if tool.contract.open_world is None:
@@ -275,11 +193,6 @@ def open_world_unsaid(tool: Subject) -> Iterator[Fault]:
         )
 
 
-def _refuses(schema: Schema, value: object) -> bool:
-    """Tell whether ``value`` surely is not what ``schema`` describes."""
-    return is_modest(schema) and is_modest(value) and conforms(value, schema) is False
-
-
 RULES: Final[Rules] = {
     "purpose-missing": purpose_missing,
     "purpose-thin": purpose_thin,
@@ -290,10 +203,6 @@ RULES: Final[Rules] = {
     "failure-incomplete": failure_incomplete,
     "failures-denied": failures_denied,
     "retry-repeats": retry_repeats,
-    "examples-missing": examples_missing,
-    "example-arguments": example_arguments,
-    "example-outcome": example_outcome,
-    "example-result": example_result,
     "open-world-unsaid": open_world_unsaid,
 }
 """The rules on what a contract promises."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mcp_workbench.charts import Chart, stacked_bars
-from mcp_workbench.contracts.audit import arguments, hints, promises, texts, validity
+from mcp_workbench.contracts.audit import arguments, examples, hints, promises, texts, validity
 from mcp_workbench.contracts.audit.findings import Fault, Finding, Rules, Severity, Subject, counted
 from mcp_workbench.contracts.audit.likeness import MAX_COMPARED_TOOLS, near_duplicates
 from mcp_workbench.contracts.audit.places import read_places
@@ -29,6 +29,7 @@ MAX_BOOK_TOKENS: Final = 10_000
 
 RULES: Final[Rules] = {
     **promises.RULES,
+    **examples.RULES,
     **hints.RULES,
     **validity.RULES,
     **arguments.RULES,
@@ -36,13 +37,13 @@ RULES: Final[Rules] = {
 }
 """The rules that look at one tool, by their ids."""
 
-BOOK_RULES: Final = ("near-duplicate", "book-too-long", "book-too-large")
+BOOK_RULES: Final = ("book-empty", "near-duplicate", "book-too-long", "book-too-large")
 """The ids of the rules that look at all tools together."""
 
 ALL_TOOLS: Final = "all tools"
 """What stands for the name of a tool in findings on all tools together."""
 
-_COLUMNS = ["tool", "where", "severity", "finding", "why it hurts", "mend"]
+_COLUMNS = ["tool", "where", "severity", "finding", "why it hurts", "mend", "rule"]
 _NAME_CHARACTERS = 128
 
 
@@ -109,6 +110,7 @@ class Audit(Report):
                 "finding": finding.finding,
                 "why it hurts": finding.why,
                 "mend": finding.mend,
+                "rule": finding.rule,
             }
             for finding in self.findings
         ]
@@ -226,6 +228,17 @@ def _subjects(tools: Sequence[ToolContract]) -> list[Subject]:
 
 def _book_faults(tools: int, tokens: int) -> Iterator[tuple[str, Fault]]:
     """Yield what is wrong with the tools together: their size, by the model's context and by ours."""
+    if not tools:
+        yield (
+            "book-empty",
+            Fault(
+                "all tools together",
+                "there are no tools in this contract",
+                Severity.ERROR,
+                "it promises nothing, and every check of it passes",
+                "draft it from the server again, or write its tools down",
+            ),
+        )
     if tokens > MAX_BOOK_TOKENS:
         yield (
             "book-too-long",

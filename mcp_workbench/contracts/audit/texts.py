@@ -112,7 +112,7 @@ def instructs_model(tool: Subject) -> Iterator[Fault]:
         found,
         Severity.ERROR,
         "the text gives orders to the model",
-        "the model may obey: it takes tool texts for part of its instructions, and nobody sees them",
+        "the model may obey: it takes tool texts for part of its instructions, and users rarely see them",
         "say what the tool does, and nothing of what the model should do or hide; do not connect a server that "
         "somebody else wrote like this",
     )

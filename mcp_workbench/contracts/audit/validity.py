@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from mcp_workbench.contracts.audit.findings import NAMED_PLACES, Fault, Rules, Severity, Subject, counted, located
-from mcp_workbench.contracts.audit.metaschema import faults
+from mcp_workbench.contracts.audit.findings import (
+    NAMED_PLACES,
+    Fault,
+    Rules,
+    Severity,
+    Subject,
+    counted,
+    in_server,
+    located,
+)
+from mcp_workbench.contracts.audit.metaschema import faults, meant
 from mcp_workbench.contracts.audit.places import MAX_PLACES
 from mcp_workbench.contracts.schemas.dialects import LATEST, dialect_of
 from mcp_workbench.untrusted import one_line
 
 _REF_CHARACTERS = 80
+_WORD_CHARACTERS = 40
+_MAX_UNKNOWN_WORDS = 1_000
 
 
 def input_schema_missing(tool: Subject) -> Iterator[Fault]:
@@ -22,8 +33,10 @@ def input_schema_missing(tool: Subject) -> Iterator[Fault]:
             "there is no input schema",
             Severity.ERROR,
             "bad arguments reach the code and fail somewhere inside; a model guesses what to send",
-            'write the JSON Schema of the arguments; for a tool without: {"type": "object", "properties": {}, '
-            '"additionalProperties": false}',
+            in_server(
+                'write the JSON Schema of the arguments, for a tool without: {"type": "object", "properties": {}, '
+                '"additionalProperties": false}'
+            ),
         )
 
 
@@ -35,7 +48,9 @@ def output_schema_missing(tool: Subject) -> Iterator[Fault]:
             "there is no output schema",
             Severity.WARNING,
             "clients guess at results, and break when these change",
-            "write the JSON Schema of the structured result; in Python: return a pydantic model or a TypedDict",
+            in_server(
+                "write the JSON Schema of the structured result, in Python: return a pydantic model or a TypedDict"
+            ),
         )
 
 
@@ -49,10 +64,40 @@ def schema_invalid(tool: Subject) -> Iterator[Fault]:
             more = f"; and {len(found) - NAMED_PLACES:,} more" if len(found) > NAMED_PLACES else ""
             yield Fault(
                 located(side, (path for path, _ in found)),
-                f"the schema is no JSON Schema: {told}{more}",
+                f"the schema is not a valid JSON Schema: {told}{more}",
                 Severity.ERROR,
                 "clients that check schemas refuse the tool, often all tools of the server; others ignore the rule",
-                "correct the keyword; in Python: let pydantic write the schema",
+                in_server("correct the keyword, in Python: let pydantic write the schema"),
+            )
+
+
+def keyword_misspelt(tool: Subject) -> Iterator[Fault]:
+    """No keyword is a known one but for a letter or its case.
+
+    Source: ours; JSON Schema 2020-12, core, section 4.3.1: keywords that are not known are ignored.
+    """
+    for side, schemas in tool.schemas:
+        intended: dict[str, str | None] = {}
+        found: list[tuple[str, str]] = []
+        for each in schemas.listed:
+            for word in each.schema if isinstance(each.schema, dict) else ():
+                if isinstance(word, str) and (word in intended or len(intended) < _MAX_UNKNOWN_WORDS):
+                    if word not in intended:
+                        intended[word] = meant(word)
+                    if intended[word] is not None:
+                        found.append((each.path, word))
+        if found:
+            words = list(dict.fromkeys(word for _, word in found))
+            told = "; ".join(
+                f"unknown keyword {one_line(word, _WORD_CHARACTERS)!r}; did you mean {intended[word]}?"
+                for word in words[:NAMED_PLACES]
+            )
+            yield Fault(
+                located(side, (path for path, _ in found)),
+                told + (f" (and {len(words) - NAMED_PLACES:,} more)" if len(words) > NAMED_PLACES else ""),
+                Severity.WARNING,
+                "validators ignore what they do not know: the rule that was meant does not hold, and nobody is told",
+                in_server('correct the keyword, or begin it with "x-" if it is one of your own'),
             )
 
 
@@ -69,7 +114,7 @@ def dialect_unknown(tool: Subject) -> Iterator[Fault]:
                 f'"$schema" names a dialect that nobody knows: {one_line(said, _REF_CHARACTERS)}',
                 Severity.WARNING,
                 "a client that cannot read the schema refuses the tool, or does not check arguments",
-                'leave "$schema" out, which means 2020-12',
+                in_server('leave "$schema" out, which means 2020-12'),
             )
 
 
@@ -82,7 +127,7 @@ def input_no_object(tool: Subject) -> Iterator[Fault]:
             'the input schema does not say "type": "object" at its top',
             Severity.ERROR,
             "arguments are always an object: clients refuse the tool, or cannot make its form",
-            'write "type": "object" beside the other keywords',
+            in_server('write "type": "object" beside the other keywords'),
         )
 
 
@@ -100,7 +145,7 @@ def reference_lost(tool: Subject) -> Iterator[Fault]:
                 f"{counted(len(refs), 'reference')} lead{'s' * (len(refs) == 1)} to nothing in the schema: {shown}",
                 Severity.ERROR,
                 "validators fail on every call that comes here, or let everything pass",
-                'put what is meant under "$defs", and refer to it as "#/$defs/NAME"',
+                in_server('put what is meant under "$defs", and refer to it as "#/$defs/NAME"'),
             )
 
 
@@ -113,7 +158,7 @@ def reference_circle(tool: Subject) -> Iterator[Fault]:
                 "a reference comes back to itself without going into a part of the value",
                 Severity.ERROR,
                 "validators never end: one call holds up a client or the server",
-                "take the reference out, or put it under properties or items",
+                in_server("take the reference out, or put it under properties or items"),
             )
 
 
@@ -126,7 +171,7 @@ def schema_recursive(tool: Subject) -> Iterator[Fault]:
                 "the schema contains itself",
                 Severity.NOTE,
                 "models fill such arguments badly, and some clients refuse schemas that have no end",
-                "bound the depth by hand if two or three levels are enough",
+                in_server("bound the depth by hand if two or three levels are enough"),
             )
 
 
@@ -139,7 +184,7 @@ def schema_too_large(tool: Subject) -> Iterator[Fault]:
                 f"the schema is too large to audit in full: only its first {MAX_PLACES:,} parts were looked at",
                 Severity.NOTE,
                 "no model reads such a schema, and clients take long over it",
-                "make several tools of it, or take an identifier instead of the whole",
+                in_server("make several tools of it, or take an identifier instead of the whole"),
             )
 
 
@@ -147,6 +192,7 @@ RULES: Final[Rules] = {
     "input-schema-missing": input_schema_missing,
     "output-schema-missing": output_schema_missing,
     "schema-invalid": schema_invalid,
+    "keyword-misspelt": keyword_misspelt,
     "dialect-unknown": dialect_unknown,
     "input-no-object": input_no_object,
     "reference-lost": reference_lost,

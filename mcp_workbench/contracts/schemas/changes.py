@@ -11,7 +11,7 @@ from typing import Final
 
 from mcp_workbench.contracts.schemas.annotations import Notes
 from mcp_workbench.contracts.schemas.differences import Differences
-from mcp_workbench.contracts.schemas.evaluation import conforms
+from mcp_workbench.contracts.schemas.evaluation import conforms, judge_of
 from mcp_workbench.contracts.schemas.nodes import Budget, UndecidedError, read_document, same_json
 from mcp_workbench.contracts.schemas.verdicts import Change, Side, Verdict, consequence
 
@@ -79,4 +79,4 @@ def _bounded(changes: list[Change]) -> tuple[Change, ...]:
     return (*changes[:MAX_CHANGES], more)
 
 
-__all__ = ["MAX_CHANGES", "Change", "Side", "Verdict", "compare_schemas", "conforms"]
+__all__ = ["MAX_CHANGES", "Change", "Side", "Verdict", "compare_schemas", "conforms", "judge_of"]

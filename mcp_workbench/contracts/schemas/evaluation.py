@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any, Final
 
 from mcp_workbench.contracts.schemas.dialects import matches_everything
-from mcp_workbench.contracts.schemas.nodes import Budget, Part, UndecidedError, read_document
+from mcp_workbench.contracts.schemas.nodes import Budget, Part, Scope, UndecidedError, read_document
 from mcp_workbench.contracts.schemas.shapes import Node
 from mcp_workbench.contracts.schemas.values import freeze, kind_of, number
 
@@ -25,12 +26,26 @@ def conforms(value: object, schema: object) -> bool | None:
         value: a JSON value.
         schema: a JSON Schema as it came from YAML or JSON; without ``$schema`` it is read as 2020-12.
     """
-    try:
-        if freeze(value) is None:
+    return judge_of(schema)(value, schema)
+
+
+def judge_of(root: object) -> Callable[[object, object], bool | None]:
+    """Return a function like :func:`conforms` for the parts of one schema, which is read once.
+
+    Args:
+        root: the schema to which the references of its parts lead. All that is asked of it has one budget.
+    """
+    scope: Scope | None = None
+    with contextlib.suppress(UndecidedError, RecursionError):
+        scope = read_document(root, Budget()).scope
+
+    def judge(value: object, part: object) -> bool | None:
+        try:
+            return None if scope is None or freeze(value) is None else accepts(value, (scope.part(part),))
+        except (UndecidedError, RecursionError):
             return None
-        return accepts(value, (read_document(schema, Budget()),))
-    except (UndecidedError, RecursionError):
-        return None
+
+    return judge
 
 
 def accepts(value: Any, node: Node) -> bool | None:

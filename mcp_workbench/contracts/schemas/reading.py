@@ -283,7 +283,7 @@ class _Reading:
                 continue
             keys = [freeze(each) for each in (self.known[word] if word == "enum" else [self.known[word]])]
             if any(key is None for key in keys):
-                tag = Tag(f"{word} with what is no JSON", repr(self.known[word]))
+                tag = Tag(f"{word} with what is not JSON", repr(self.known[word]))
                 continue
             these = frozenset(key for key in keys if key is not None)
             values = these if values is None else values & these

@@ -63,11 +63,18 @@ def test_warnings_alone_are_no_reason_to_fail() -> None:
     assert not Audit("weather", (Finding("a", "", "r", "f", Severity.ERROR, "w", "m"), finding), ("a",), (10,)).ok
 
 
-def test_a_book_without_tools_has_nothing_to_find() -> None:
+def test_a_book_without_tools_promises_nothing_and_that_is_an_error() -> None:
     audit = audit_book(book_of())
-    assert audit.ok
+    assert audit.worst is Severity.ERROR
+    assert audit.headline() == "weather: 0 tools, about 0 tokens (estimated): 1 error"
+    assert audit.frame["finding"].tolist() == ["there are no tools in this contract"]
+    assert cases_of(audit.to_junit()) == {"all tools": True}
+
+
+def test_an_audit_that_found_nothing_has_empty_tables() -> None:
+    audit = Audit("weather", (), ("a",), (10,))
     assert audit.worst is None
-    assert audit.headline() == "weather: 0 tools, about 0 tokens (estimated): nothing found"
+    assert audit.headline() == "weather: 1 tool, about 10 tokens (estimated): nothing found"
     assert audit.frame.empty
     assert audit.summary.empty
 
@@ -78,7 +85,8 @@ def test_the_headline_counts_tools_tokens_and_findings() -> None:
 
 
 def test_the_table_has_a_row_a_finding_with_why_it_hurts_and_the_mend(example: Audit) -> None:
-    assert list(example.frame.columns) == ["tool", "where", "severity", "finding", "why it hurts", "mend"]
+    assert list(example.frame.columns) == ["tool", "where", "severity", "finding", "why it hurts", "mend", "rule"]
+    assert example.frame["rule"].tolist() == [finding.rule for finding in example.findings]
     assert len(example.frame) == len(example.findings)
     assert example.frame["severity"].tolist() == [finding.severity.value for finding in example.findings]
     assert json.loads(example.to_json())["ok"] is False
