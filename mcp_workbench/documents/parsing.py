@@ -22,11 +22,15 @@ MAX_BYTES: Final = 20_000_000
 MAX_DEPTH: Final = 100
 """How many mappings and lists may stand in each other."""
 MAX_NODES: Final = 500_000
-"""How many keys, values, mappings and lists a document may have, each alias counted as what it stands for."""
+"""How many keys, values, mappings and lists a document may have, each alias counted as what it stands for.
+
+A text counts once more for each :data:`_COUNTED_CHARACTERS`, so that aliases cannot repeat a long one without end.
+"""
 MAX_DIGITS: Final = 400
 """Of one number; Python itself converts no more than 4,300."""
 
 _MAX_SLOW_CHARACTERS = 1_000_000
+_COUNTED_CHARACTERS = 200
 _MAX_NAME_CHARACTERS = 500
 
 # What YAML 1.2 forbids (section 5.1, c-printable), and what is invisible besides: NEL, U+2028 and U+2029, which end a
@@ -247,14 +251,15 @@ class _Reading:
 
     def _scalar(self, event: yaml.ScalarEvent, line: int) -> None:
         self._refuse_tag(event.tag, line)
-        self._count(line)
+        nodes = 1 + len(event.value) // _COUNTED_CHARACTERS
+        self._count(line, nodes)
         # The second says: a text without a tag that is quoted, or a block.
         value: Any = event.value if event.implicit[1] else self._resolved(event.value, line)
         if event.style == '"' and self._halves:
             value = value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
         node = Node(value, line)
         if event.anchor is not None:
-            self._anchored[event.anchor] = (node, 1)
+            self._anchored[event.anchor] = (node, nodes)
         self._place(node, line, event.value)
 
     def _resolved(self, text: str, line: int) -> Any:

@@ -27,7 +27,7 @@ STARTERS: Final = {
 }
 """The starters, each a module of this package with a contract beside it, and what to learn from it."""
 
-# A folder that every system can have, and a name that stands in Python and YAML as it is.
+# Letters that mean nothing to a shell, to Python or to YAML.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}")
 
 

@@ -6,7 +6,8 @@ Copy this file to begin a server of your own; ``python server.py REPOSITORY`` ru
   and a path comes after "--" and is taken literally: nothing that is sent can become an option.
 - A repository's own config can run programs, such as hooks, filters and external diffs. It is never read: git looks for
   it in GIT_COMMON_DIR, and that is a private folder with nothing in it but links to the refs.
-- A repository that has parts of another one is not served. Time and output are bounded while git runs.
+- A repository that has parts of another one is not served; that is seen to before each command. (Hard links in the work
+  tree are the owner's own: they are shown as the files that they are.) Time and output are bounded while git runs.
 """
 
 import os
@@ -75,7 +76,7 @@ def as_path(path: str) -> list[str]:
 def is_ordinary(repository: Path) -> bool:
     """Tell whether .git is a folder and holds what is the repository's own: no links, nothing borrowed from another."""
     home = repository / ".git"
-    links = [home, *home.glob("*"), *home.glob("objects/*"), *home.glob("refs/**/*")]
+    links = [home, *home.glob("*"), *home.glob("objects/**/*"), *home.glob("refs/**/*")]
     borrowed = (home / "commondir", home / "objects" / "info" / "alternates")
     linked = any(each.is_symlink() for each in links)
     return (home / "HEAD").is_file() and not linked and not any(each.exists() for each in borrowed)
@@ -93,11 +94,14 @@ class Git:
         for shared in ("refs", "packed-refs", "shallow", "info"):
             (private / shared).symlink_to(home / shared)
         places = {"DIR": home, "COMMON_DIR": private, "OBJECT_DIRECTORY": home / "objects", "WORK_TREE": home.parent}
+        self._top = home.parent
         self._environment = ENVIRONMENT | {f"GIT_{name}": str(place) for name, place in places.items()}
         self._command = ("git", "-C", str(home.parent), *SAFE)
 
     def run(self, *arguments: str, fault: str = FAILED) -> Text:
         """Return what git writes, as far as the limits go; ``fault`` is what it means if git fails."""
+        if not is_ordinary(self._top):
+            raise ToolError(FAILED)
         command = [*self._command, *arguments]
         with Popen(command, env=self._environment, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL) as git:
             alarm = threading.Timer(MAX_SECONDS, git.kill)

@@ -335,3 +335,10 @@ def test_a_file_that_cannot_be_read_is_told_with_the_reason(tmp_path: Path) -> N
         read_document(tmp_path / ("a" * 300))
     with pytest.raises(FileError, match="cannot be read: embedded null byte"):
         read_document(tmp_path / "a\x00b")
+
+
+def test_a_long_text_cannot_be_repeated_without_end_by_aliases() -> None:
+    text = "- &long " + "x" * 100_000 + "\n" + "- *long\n" * 2_000
+    with pytest.raises(FileError, match="more than 500,000 values, those counted that aliases repeat"):
+        parse_document(text, "bomb.yaml")
+    assert len(parse_document("- &long " + "x" * 100_000 + "\n" + "- *long\n" * 900, "fine.yaml").data) == 901

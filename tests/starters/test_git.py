@@ -313,6 +313,7 @@ LENT = {
     "a file in its place": lambda home, other: (shutil.rmtree(home), home.write_text(f"gitdir: {other}\n")),
     "objects": lambda home, other: (shutil.rmtree(home / "objects"), (home / "objects").symlink_to(other / "objects")),
     "packs": lambda home, other: (home / "objects" / "linked").symlink_to(other / "objects" / "pack"),
+    "a single pack": lambda home, other: (home / "objects" / "pack" / "x.pack").symlink_to(other / "HEAD"),
     "refs": lambda home, other: (shutil.rmtree(home / "refs"), (home / "refs").symlink_to(other / "refs")),
     "a branch": lambda home, other: (home / "refs" / "heads" / "lent").symlink_to(other / "refs" / "heads" / "main"),
     "packed refs": lambda home, other: (home / "packed-refs").symlink_to(other / "packed-refs"),
@@ -330,6 +331,16 @@ def test_a_repository_that_has_parts_of_another_is_refused(part, repository, tmp
     LENT[part](borrower / ".git", repository / ".git")
     with pytest.raises(ValueError, match="give the top folder of an ordinary repository"):
         git.make_server(borrower)
+
+
+def test_a_repository_that_borrows_while_it_is_served_is_served_no_more(repository, tmp_path):
+    borrower = shutil.copytree(repository, tmp_path / "borrower")
+    with Workbench(git.make_server(borrower)) as wb:
+        assert wb.call("git_log").ok
+        (borrower / ".git" / "objects" / "info").mkdir(exist_ok=True)
+        LENT["alternates"](borrower / ".git", repository / ".git")
+        for tool, arguments in ALL.items():
+            assert BOOK[tool].outcome_of(wb.call(tool, arguments)) == "unavailable"
 
 
 def test_a_link_in_the_work_tree_is_shown_as_a_link(bench, repository, tmp_path):
