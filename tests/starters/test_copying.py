@@ -54,6 +54,13 @@ def test_a_copy_does_not_import_the_workbench_until_it_is_tested(tmp_path: Path)
         assert "mcp_workbench" not in (new_server(starter, starter, tmp_path) / "server.py").read_text()
 
 
+@pytest.mark.parametrize("starter", STARTERS)
+def test_a_starter_can_be_read_in_a_sitting(starter: str) -> None:
+    lines = starter_contract(starter).with_suffix(".py").read_text().splitlines()
+    code = [line for line in lines if line.strip() and not line.strip().startswith(("#", '"""'))]
+    assert (len(lines) <= 190, len(code) <= 155) == (True, True)
+
+
 def test_the_copied_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:
     folder = new_server("mine", "clock", tmp_path)
     notebook = nbformat.read(folder / "notebook.ipynb", as_version=4)
