@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -77,6 +79,9 @@ def write_book(book: ContractBook, file: Path | str, schema: str | None = None) 
     try:
         # A link stays a link: what it points at is replaced.
         place = path.resolve()
+        if place.is_symlink():
+            # From Python 3.13 on, a circle of links resolves to itself.
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         with TemporaryDirectory(dir=place.parent, prefix=".contract-") as beside:
             new = Path(beside, "book.yaml")
             new.write_text(text, encoding="utf-8", newline="\n")
