@@ -7,7 +7,8 @@ from pathlib import Path
 USE = """
 from typing import assert_type
 import concurrent.futures
-from mcp_workbench import CallResult, Outcome, Session, Summary, Workbench, serve
+from mcp_workbench import Audit, CallResult, ContractBook, Drift, Outcome, Session, Summary, ToolContract, Workbench
+from mcp_workbench import audit_book, compare_books, read_book, serve
 
 def use(wb: Workbench, session: Session) -> None:
     assert_type(wb.call("add", {"a": 1}), CallResult)
@@ -17,11 +18,19 @@ def use(wb: Workbench, session: Session) -> None:
     assert_type(wb.summary() + wb.summary(), Summary)
     assert_type(session.submit("add"), concurrent.futures.Future[CallResult])
     assert_type(wb.reconnect(), Workbench)
+    assert_type(wb.draft(), ContractBook)
+    assert_type(wb.audit(), Audit)
+    assert_type(wb.check("contract.yaml"), Drift)
+    assert_type(audit_book(read_book("contract.yaml")), Audit)
+    assert_type(compare_books(wb.draft(), wb.draft()).next_version, str)
+    assert_type(wb.draft()["add"].filled(effects="read"), ToolContract)
     wb.call("add", timeout="soon")
 
 async def use_async(wb: Workbench) -> None:
     assert_type(await wb.acall("add"), CallResult)
     assert_type(await Workbench.aopen("x"), Workbench)
+    assert_type(await wb.acheck(await wb.adraft()), Drift)
+    assert_type(await wb.aaudit(), Audit)
 """
 
 
