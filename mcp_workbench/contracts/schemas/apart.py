@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from mcp_workbench.contracts.schemas.shapes import Alternative, Array, Node, Number, Object, Text, never
-from mcp_workbench.contracts.schemas.values import Key, freeze
+from mcp_workbench.contracts.schemas.values import Key
 
 
 def named_values(node: Node, depth: int = 0) -> frozenset[Key] | None:
     """Return the values that a node plainly lists, or ``None``: a look at its words that reads nothing."""
     for part in node:
         known = part.bare.keywords.known
-        if "const" in known or "enum" in known:
-            keys = [freeze(each) for each in (known["enum"] if "enum" in known else [known["const"]])]
-            return None if any(key is None for key in keys) else frozenset(key for key in keys if key is not None)
+        listed_here = part.bare.listed
+        if listed_here is not None:
+            return listed_here[0] if listed_here[1] else None
         for word in ("anyOf", "oneOf"):
             if word in known and depth < 4:
                 listed = [named_values(part.bare.node(each), depth + 1) for each in known[word]]
@@ -60,6 +60,6 @@ def _objects_apart(one: Object, other: Object) -> bool:
         if name in one.required and name in other.required:
             ours = named_values(one.properties.get(name, ()))
             theirs = named_values(other.properties.get(name, ()))
-            if ours is not None and theirs is not None and not ours & theirs:
+            if ours is not None and theirs is not None and ours.isdisjoint(theirs):
                 return True
     return False

@@ -7,7 +7,6 @@ set apart as odd: nobody can say what it means.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -71,11 +70,11 @@ _DIALECTS: Final = {
 
 
 def dialect_of(said: object) -> Dialect | None:
-    """Return the dialect that a ``$schema`` names, or ``None`` for one that is not known here."""
-    if not isinstance(said, str):
-        return None
-    # Many write the old addresses with https; nobody means anything else by it.
-    return _DIALECTS.get(re.sub(r"^https(?=://json-schema\.org/draft-0)", "http", said.removesuffix("#")))
+    """Return the dialect that a ``$schema`` names, or ``None`` for one that is not known here.
+
+    The addresses of drafts 4 to 7 with https name nothing: some validators take them for 2020-12.
+    """
+    return _DIALECTS.get(said.removesuffix("#")) if isinstance(said, str) else None
 
 
 def _is_schemas(value: object) -> bool:
@@ -139,13 +138,24 @@ _CHECKS: Final[dict[str, Callable[[object], bool]]] = {
 _IN_PLACE: Final = ("$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf", "if", "dependentSchemas")
 
 
-def keywords_of(raw: dict[Any, Any], dialect: Dialect) -> Keywords:
-    """Return what the schema object ``raw`` asserts in ``dialect``, in the words of 2020-12."""
+def keywords_of(raw: dict[Any, Any], dialect: Dialect, *, said_so: bool = True, counted: bool = False) -> Keywords:
+    """Return what the schema object ``raw`` asserts in ``dialect``, in the words of 2020-12.
+
+    Args:
+        raw: the schema.
+        dialect: the dialect.
+        said_so: whether the document names the dialect; if not, the words that an older one has are odd.
+        counted: whether it matters which properties and items a schema evaluates, even where it allows all of them.
+    """
     if dialect.year <= 7 and raw.get("$ref") is not None:
         said = {"$ref": raw["$ref"]}  # its siblings are ignored: draft 7, core, section 8.3
     else:
         said = {word: raw[word] for word in raw if isinstance(word, str) and word in dialect.words}
     odd: dict[str, Any] = {}
+    if not said_so:
+        odd.update((word, raw[word]) for word in ("dependencies", "$recursiveRef") if word in raw)
+        if isinstance(raw.get("items"), list) and "additionalItems" in raw:
+            odd["additionalItems"] = raw["additionalItems"]
     if dialect.year == 4:
         _read_draft_4(said, odd)
     if dialect.year < 2020:
@@ -155,7 +165,7 @@ def keywords_of(raw: dict[Any, Any], dialect: Dialect) -> Keywords:
     for word in list(said):
         if not _CHECKS.get(word, _is_any)(said[word]):
             odd[word] = said.pop(word)
-    _drop_idle(said)
+    _drop_idle(said, counted)
     return Keywords(said, odd)
 
 
@@ -184,9 +194,9 @@ def _read_dependencies(said: dict[str, Any], odd: dict[str, Any]) -> None:
     said["dependentSchemas"] = {name: each for name, each in whole.items() if not isinstance(each, list)}
 
 
-def _drop_idle(said: dict[str, Any]) -> None:
+def _drop_idle(said: dict[str, Any], counted: bool) -> None:
     """Drop what asserts nothing where it stands, and spell unevaluated* as additional* where they are the same."""
-    if "if" not in said or not ("then" in said or "else" in said):
+    if "if" not in said or not ("then" in said or "else" in said or counted):
         for word in ("if", "then", "else"):
             said.pop(word, None)
     if "contains" not in said:
@@ -195,7 +205,7 @@ def _drop_idle(said: dict[str, Any]) -> None:
     for word, plain in (("unevaluatedProperties", "additionalProperties"), ("unevaluatedItems", "items")):
         if word not in said:
             continue
-        if plain in said or said[word] is True:
+        if plain in said or (said[word] is True and not counted):
             del said[word]
         elif not any(each in said for each in _IN_PLACE) and not (plain == "items" and "contains" in said):
             said[plain] = said.pop(word)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any, Final
 
-from mcp_workbench.contracts.schemas.dialects import matches_everything
+from mcp_workbench.contracts.schemas.dialects import Dialect, matches_everything
 from mcp_workbench.contracts.schemas.nodes import Budget, Part, Scope, UndecidedError, read_document
 from mcp_workbench.contracts.schemas.shapes import Node
-from mcp_workbench.contracts.schemas.values import freeze, kind_of, number
+from mcp_workbench.contracts.schemas.values import Exact, freeze, kind_of, number
 
 MAX_INSIDE: Final = 60
 """How deep values and schemas may go together; what is deeper is not decided."""
@@ -94,12 +94,13 @@ def _accepted(value: Any, part: Part, depth: int) -> bool | None:
 def _verdicts(value: Any, part: Part, depth: int) -> Iterable[bool | None]:
     known = part.keywords.known
     if "type" in known:
-        yield _is_of_type(value, known["type"])
-    for word, allowed in (("enum", known.get("enum")), ("const", [known.get("const")])):
-        if word in known:
-            key = freeze(value)
-            keys = [freeze(each) for each in allowed or ()]
-            yield True if key in keys else None if None in keys else False
+        yield _is_of_type(value, known["type"], part.scope.dialect)
+    if part.listed is not None:
+        keys, complete = part.listed
+        yield True if freeze(value) in keys else False if complete else None
+    if "enum" in known and "const" in known:
+        key = freeze(known["const"])
+        yield None if key is None else freeze(value) == key
     if isinstance(value, str):
         yield from _of_string(value, known)
     elif isinstance(value, list):
@@ -107,7 +108,7 @@ def _verdicts(value: Any, part: Part, depth: int) -> Iterable[bool | None]:
     elif isinstance(value, dict):
         yield from _of_object(value, part, depth)
     elif (exact := number(value)) is not None:
-        yield from _of_number(exact, known)
+        yield from _of_number(exact, known, isinstance(value, Fraction))
     yield from _combined(value, part, depth)
     if part.keywords.odd or any(word in known for word in _UNDECIDED):
         yield None
@@ -116,13 +117,17 @@ def _verdicts(value: Any, part: Part, depth: int) -> Iterable[bool | None]:
 _UNDECIDED: Final = ("$dynamicRef", "$recursiveRef", "unevaluatedProperties", "unevaluatedItems")
 
 
-def _is_of_type(value: Any, types: str | list[str]) -> bool:
+def _is_of_type(value: Any, types: str | list[str], dialect: Dialect) -> bool | None:
     kind = kind_of(value)
     named = [types] if isinstance(types, str) else types
     if kind in named:
         return True
     exact = number(value)
-    return "integer" in named and exact is not None and exact.denominator == 1
+    if "integer" not in named or exact is None or exact.denominator != 1:
+        return False
+    if dialect.year == 4 and not isinstance(value, int):
+        return None if isinstance(value, Fraction) else False  # 1.0 is no integer there
+    return True
 
 
 def _combined(value: Any, part: Part, depth: int) -> Iterable[bool | None]:
@@ -150,7 +155,7 @@ def _combined(value: Any, part: Part, depth: int) -> Iterable[bool | None]:
         yield _any_of((condition, inner(known.get("else", True))))
 
 
-def _of_number(value: int | Fraction, known: dict[str, Any]) -> Iterable[bool | None]:
+def _of_number(value: Exact, known: dict[str, Any], thawed: bool) -> Iterable[bool | None]:
     for word, bound in known.items():
         if word == "minimum":
             yield value >= _exact(bound)
@@ -161,12 +166,15 @@ def _of_number(value: int | Fraction, known: dict[str, Any]) -> Iterable[bool | 
         elif word == "exclusiveMaximum":
             yield value < _exact(bound)
         elif word == "multipleOf":
-            yield Fraction(value, _exact(bound)).denominator == 1
+            step = _exact(bound)
+            divides = Fraction(value, step).denominator == 1
+            # A proof must hold for validators that divide floats, too: 0.3 / 0.1 is not whole there.
+            yield None if thawed and value and step.denominator & (step.denominator - 1) else divides
     if "format" in known:
         yield None
 
 
-def _exact(value: Any) -> int | Fraction:
+def _exact(value: Any) -> Exact:
     exact = number(value)
     assert exact is not None
     return exact

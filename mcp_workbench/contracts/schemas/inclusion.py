@@ -31,7 +31,6 @@ _NARROWER: Final[dict[str, frozenset[str]]] = {
     "uri-reference": frozenset({"iri-reference"}),
     "iri": frozenset({"iri-reference"}),
     "email": frozenset({"idn-email"}),
-    "hostname": frozenset({"idn-hostname"}),
     "int8": frozenset({"int16", "int32", "int64"}),
     "int16": frozenset({"int32", "int64"}),
     "int32": frozenset({"int64"}),
@@ -39,7 +38,10 @@ _NARROWER: Final[dict[str, frozenset[str]]] = {
     "uint16": frozenset({"uint32", "uint64", "int32", "int64"}),
     "uint32": frozenset({"uint64", "int64"}),
 }
-"""Formats whose texts, or numbers, are all of these other formats too: RFC 3986 and 3987, RFC 6531, RFC 5890."""
+"""Formats whose texts, or numbers, are all of these other formats too: RFC 3986 and 3987, RFC 6531.
+
+Not hostname and idn-hostname: IDNA refuses some names that DNS has, such as ``ab--cd`` (RFC 5891, section 4.2.3.1).
+"""
 
 
 def formats_hold(small: frozenset[str], big: frozenset[str]) -> bool:
@@ -62,6 +64,8 @@ class Prover:
         self._known: dict[tuple[Node, Node], Notes | None] = {}
         self._open: dict[tuple[Node, Node], int] = {}
         self._lowest = MAX_PAIRS_DEEP
+        self._after: dict[frozenset[tuple[str, str]], dict[str, list[str]]] = {}
+        self._followed: dict[tuple[frozenset[tuple[str, str]], str], set[str]] = {}
 
     def proof(self, small: Node, big: Node) -> Notes | None:
         """Return the notes of a proof that all values of ``small`` are values of ``big``, or ``None`` without one.
@@ -131,7 +135,7 @@ class Prover:
         self, one: Alternative, values: frozenset[Key], others: Sequence[Alternative], small: Node, big: Node
     ) -> bool:
         for key in values:
-            value = thaw(key)
+            value = thaw(key, spelt=False)
             if accepts(value, big) or accepts(value, small) is False:
                 continue
             if not any(_holds_but_for_texts(one, key, other) for other in others):
@@ -207,14 +211,26 @@ class Prover:
             return True
         if all(never(source) for source in sources(one, first)):
             return True
-        reached, waiting = {first}, [first]
-        while waiting:
-            at = waiting.pop()
-            for name, other in one.dependent:
-                if name == at and other not in reached:
-                    reached.add(other)
-                    waiting.append(other)
-        return second in reached
+        return second in self._reached(one.dependent, first)
+
+    def _reached(self, pairs: frozenset[tuple[str, str]], first: str) -> set[str]:
+        """Return the properties that must be there, one leading to the next, where ``first`` is."""
+        after = self._after.get(pairs)
+        if after is None:
+            after = self._after[pairs] = {}
+            self._budget.spend(len(pairs) // 16)
+            for name, other in pairs:
+                after.setdefault(name, []).append(other)
+        known = self._followed.get((pairs, first))
+        if known is None:
+            known = self._followed[pairs, first] = {first}
+            waiting = [first]
+            while waiting:
+                others = after.get(waiting.pop(), [])
+                self._budget.spend(1 + len(others) // 16)
+                waiting += [other for other in others if other not in known]
+                known.update(others)
+        return known
 
     def names_hold(self, one: Object, names: Node) -> bool:
         """Return whether the names of all properties that objects of an alternative may have are valid under a node."""

@@ -7,7 +7,7 @@ without annotations, in a fixed order, with references written out.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from mcp_workbench.contracts.schemas.dialects import words
@@ -68,7 +68,7 @@ def meaning(node: Node, shape_of: Reader) -> str:
     try:
         return "".join(_of_node(node, shape_of, ()))
     except CircleError:
-        return "&".join(sorted(words_of(part) for part in node))
+        return sized(sorted(words_of(part) for part in node))
     finally:
         budget.circles = before
 
@@ -91,16 +91,17 @@ def _of_node(node: Node, shape_of: Reader, above: tuple[Node, ...]) -> Iterator[
 
     yield "<"
     for kind, alternatives in sorted(shape_of(node).items()):
-        yield f"{kind}:{'|'.join(sorted(_of_alternative(each, inner) for each in alternatives))};"
+        yield sized((kind, sized(sorted(_of_alternative(each, inner) for each in alternatives))))
     yield ">"
 
 
 def _of_alternative(one: Alternative, inner: Callable[[Node], str]) -> str:
-    pieces = [f"{tag.label}={tag.content}" for tag in sorted(one.tags, key=lambda tag: (tag.label, tag.content))]
+    pieces = [sized((tag.label, tag.content)) for tag in sorted(one.tags, key=lambda tag: (tag.label, tag.content))]
+    pieces.insert(0, str(len(pieces)))
     if one.values is not None:
-        pieces.append(f"[{','.join(sorted(map(_key, one.values)))}]")
+        pieces.append(f"[{sized(sorted(map(_key, one.values)))}]")
     if isinstance(one, Plain):
-        return " ".join(pieces)
+        return sized(pieces)
     if isinstance(one, Number):
         pieces += [_exact(one.low), str(one.low_open), _exact(one.high), str(one.high_open), _exact(one.step)]
         pieces.append(repr(sorted(one.formats)))
@@ -110,16 +111,21 @@ def _of_alternative(one: Alternative, inner: Callable[[Node], str]) -> str:
         pieces += [str(one.least), str(one.most), str(one.unique), *map(inner, one.prefix), "...", inner(one.rest)]
     else:
         pieces += _of_object(one, inner)
-    return " ".join(pieces)
+    return sized(pieces)
+
+
+def sized(pieces: Iterable[str]) -> str:
+    """Return texts as one that tells them apart, whatever is in them: each one behind its length."""
+    return "".join(f"{len(each)}:{each}" for each in pieces)
 
 
 def _of_object(one: Object, inner: Callable[[Node], str]) -> Iterator[str]:
     for mark, members in (("p", one.properties), ("q", one.patterns)):
         for name, node in sorted(members.items()):
-            yield f"{mark}{name!r}{inner(node)}"
+            yield sized((mark, name, inner(node)))
     yield f"r{inner(one.rest)}"
     yield f"n{inner(one.names)}"
-    yield f"{sorted(one.required)!r}{sorted(one.dependent)!r}{one.least}{one.most}"
+    yield repr((sorted(one.required), sorted(one.dependent), one.least, one.most))
 
 
 def _exact(value: Exact | None) -> str:
@@ -153,7 +159,7 @@ def words_of(part: Part) -> str:
     Raises:
         UndecidedError: the text would be too long.
     """
-    return "".join(_pieces(part, (), [0]))
+    return f"{part.scope.dialect.year} {''.join(_pieces(part, (), [0]))}"
 
 
 def _pieces(part: Part, above: tuple[Part, ...], length: list[int]) -> Iterator[str]:
@@ -177,13 +183,13 @@ def _pieces(part: Part, above: tuple[Part, ...], length: list[int]) -> Iterator[
         if word == "$ref":
             target = part.target()
             if target is None:
-                yield f"<{part.scope.where_it_leads(value)}>"
+                yield f"<{sized((part.scope.where_it_leads(value),))}>"
             else:
                 yield from _pieces(target, inside, length)
         elif word in _SCHEMA:
             yield from _pieces(part.scope.part(value), inside, length)
         elif word in _SCHEMAS:
-            yield repr(sorted("".join(_pieces(part.scope.part(each), inside, length)) for each in value))
+            yield sized(sorted("".join(_pieces(part.scope.part(each), inside, length)) for each in value))
         elif word == "prefixItems":
             for each in value:
                 yield from _pieces(part.scope.part(each), inside, length)
@@ -193,12 +199,12 @@ def _pieces(part: Part, above: tuple[Part, ...], length: list[int]) -> Iterator[
                 yield f"{name!r}:"
                 yield from _pieces(part.scope.part(each), inside, length)
         elif word in ("$dynamicRef", "$recursiveRef"):
-            yield f"{value} in {part.scope.document.text()}"
+            yield f"{value!r} in {part.scope.document.digest}"
         else:
             yield plain_meaning("enum", [value]) if word == "const" else plain_meaning(word, value)
         yield ";"
-    for word, value in sorted(part.keywords.odd.items()):
-        yield f"{word}?{value!r};"
+    for word in sorted(part.keywords.odd):
+        yield sized((part.odd_text(word),))
     yield "}"
 
 

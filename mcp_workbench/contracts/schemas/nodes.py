@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 from mcp_workbench.contracts.schemas.dialects import LATEST, Dialect, Keywords, dialect_of, keywords_of
 from mcp_workbench.contracts.schemas.references import ABSENT, resolve
 from mcp_workbench.contracts.schemas.shapes import Node, Shape, Tag
-from mcp_workbench.contracts.schemas.values import MAX_DEPTH, MAX_NUMBER_BITS
+from mcp_workbench.contracts.schemas.values import MAX_DEPTH, MAX_NUMBER_BITS, Key, freeze
 
 MAX_STEPS: Final = 50_000
 """How many steps one comparison may take."""
@@ -18,6 +19,8 @@ MAX_CONTAINERS: Final = 100_000
 """How many objects and arrays a schema may consist of; aliases of YAML count each time."""
 
 
+_UNREAD: Final[tuple[frozenset[Key], bool]] = (frozenset(), False)
+_DEFINING: Final = ("$defs", "definitions")
 _SCALARS: Final = frozenset({str, float, bool, type(None)})
 
 
@@ -67,7 +70,7 @@ class Part:
         being_read: whether it is being read at this moment; who meets it then goes in a circle.
     """
 
-    __slots__ = ("_bare", "_keywords", "_plain_text", "being_read", "raw", "scope", "serial", "shape")
+    __slots__ = ("_bare", "_keywords", "_listed", "_plain_text", "being_read", "raw", "scope", "serial", "shape")
 
     def __init__(self, scope: Scope, raw: Any) -> None:
         self.scope = scope
@@ -77,6 +80,7 @@ class Part:
         self._keywords: Keywords | None = None
         self._plain_text: str | None = None
         self._bare: Part | None = None
+        self._listed: tuple[frozenset[Key], bool] | None = _UNREAD
         scope.document.parts += 1
         self.serial = scope.document.parts
 
@@ -85,19 +89,50 @@ class Part:
         """What it asserts, in the words of 2020-12; nothing for booleans and for what is no schema."""
         if self._keywords is None:
             raw = self.raw
-            self._keywords = keywords_of(raw, self.scope.dialect) if isinstance(raw, dict) else Keywords({}, {})
-            said = raw.get("$schema") if isinstance(raw, dict) and raw is self.scope.document.root else None
-            if said is not None and dialect_of(said) is None:
-                self._keywords.odd["$schema"] = said
+            self._keywords = self._read() if isinstance(raw, dict) else Keywords({}, {})
         return self._keywords
+
+    def _read(self) -> Keywords:
+        raw, dialect, document = self.raw, self.scope.dialect, self.scope.document
+        keywords = keywords_of(raw, dialect, said_so=document.names_dialect, counted=document.counts_evaluated)
+        said = raw.get("$schema")
+        if raw is document.root:
+            if said is not None and not document.names_dialect:
+                keywords.odd["$schema"] = said
+        elif said is not None and dialect_of(said) is not dialect:
+            keywords.odd["$schema"] = raw  # validators do not agree on what a dialect inside of another is
+        return keywords
+
+    def odd_text(self, word: str) -> str:
+        """Return the meaning of a keyword whose value is odd, as a text that can be compared."""
+        value = repr(self.keywords.odd[word])
+        # What is referred to in there is unknown, and so may be any of the document.
+        where = self.scope.document.digest if "ref" in value.lower() else ""
+        return f"{self.scope.dialect.year} {word} {where} {value}"
+
+    @property
+    def listed(self) -> tuple[frozenset[Key], bool] | None:
+        """The values of its ``enum``, or its ``const``, and whether those are all; ``None`` if it has neither."""
+        if self._listed is _UNREAD:
+            known = self.keywords.known
+            word = "enum" if "enum" in known else "const"
+            self._listed = None
+            if word in known:
+                values = known[word] if word == "enum" else [known[word]]
+                self.scope.budget.spend(len(values) // 64)
+                keys = [freeze(each) for each in values]
+                self._listed = frozenset(key for key in keys if key is not None), None not in keys
+        return self._listed
 
     @property
     def plain_text(self) -> str:
         """Its JSON, if that says all: equal texts of one dialect mean the same. Empty if something else has a say."""
         if self._plain_text is None:
-            text = json.dumps(self.raw, sort_keys=True) if self.scope.document.plain else ""
-            refers = '"$ref"' in text or '"$dynamicRef"' in text or '"$recursiveRef"' in text
-            self._plain_text = "" if refers else text
+            document = self.scope.document
+            text = json.dumps(self.raw, sort_keys=True) if document.plain else ""
+            if '"$ref"' in text or '"$dynamicRef"' in text or '"$recursiveRef"' in text:
+                text = f"{text} {document.definitions}" if document.definitions else ""
+            self._plain_text = text
         return self._plain_text
 
     @property
@@ -148,7 +183,10 @@ class Document:
         UndecidedError: it is nested too deeply, or too large.
     """
 
-    __slots__ = ("_count", "anchors", "budget", "identified", "parts", "plain", "root")
+    __slots__ = (
+        *("_count", "_definitions", "_digest", "anchors", "budget", "counts_evaluated", "dialect", "identified"),
+        *("leads_elsewhere", "names_dialect", "parts", "plain", "root"),
+    )
 
     def __init__(self, root: Any, budget: Budget) -> None:
         self.root = root
@@ -156,6 +194,13 @@ class Document:
         self.anchors: dict[str, Any] = {}
         self.identified = False
         self.plain = True
+        said = dialect_of(root.get("$schema")) if isinstance(root, dict) else None
+        self.names_dialect = said is not None
+        self.dialect = said or LATEST
+        self.counts_evaluated = False
+        self.leads_elsewhere = not isinstance(root, dict)
+        self._definitions: str | None = None
+        self._digest = ""
         self._count = 0
         self.parts = 0
         level: list[Any] = [root]
@@ -170,6 +215,12 @@ class Document:
                 if self._count > MAX_CONTAINERS:
                     raise UndecidedError("it is too large")
                 if isinstance(each, dict):
+                    if "unevaluatedProperties" in each or "unevaluatedItems" in each:
+                        self.counts_evaluated = True
+                    if not self.leads_elsewhere:
+                        ref = each.get("$ref", "#/$defs/")
+                        inside = isinstance(ref, str) and ref.startswith(("#/$defs/", "#/definitions/"))
+                        self.leads_elsewhere = not inside or "$dynamicRef" in each or "$recursiveRef" in each
                     if each is not root or "$anchor" in each:
                         self._note_names(each)
                     self.plain = self.plain and all(isinstance(name, str) for name in each)
@@ -190,21 +241,39 @@ class Document:
                 self.plain = False
 
     def _note_names(self, each: dict[Any, Any]) -> None:
+        said = each.get("$schema")
+        if isinstance(said, str) and each is not self.root and dialect_of(said) is not self.dialect:
+            self.identified = True  # nobody can say in which dialect a reference into it is read
         for word in ("$anchor", "$dynamicAnchor", "$id", "id"):
             name = each.get(word)
             if not isinstance(name, str):
                 continue
             if word.endswith("id"):
                 if not name.startswith("#"):
-                    self.identified = self.identified or word == "$id" or "$schema" in each
+                    in_force = word == "$id" or self.dialect.year == 4 or "$schema" in each
+                    self.identified = self.identified or in_force
                     continue
                 name = name[1:]
             self.anchors[name] = ABSENT if name in self.anchors else each
 
-    def text(self) -> str:
-        """Return all of it, for assertions whose meaning may depend on any of it."""
-        self.budget.spend(50)
-        return repr(self.root) if not self.plain else json.dumps(self.root, sort_keys=True, default=repr)
+    @property
+    def definitions(self) -> str:
+        """What stands for all that its references may lead to; empty if they may lead to anything else."""
+        if self._definitions is None:
+            self._definitions = ""
+            if self.plain and not self.identified and not self.leads_elsewhere:
+                reached = [self.root.get(word) for word in _DEFINING]
+                self._definitions = hashlib.sha256(json.dumps(reached, sort_keys=True).encode()).hexdigest()
+        return self._definitions
+
+    @property
+    def digest(self) -> str:
+        """What stands for all of it, for assertions whose meaning may depend on any of it."""
+        if not self._digest:
+            self.budget.spend(50)
+            text = repr(self.root) if not self.plain else json.dumps(self.root, sort_keys=True, default=repr)
+            self._digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        return self._digest
 
 
 class Scope:
@@ -212,17 +281,15 @@ class Scope:
 
     Args:
         document: the whole.
-        dialect: the dialect.
     """
 
-    __slots__ = ("_constants", "_parts", "_scopes", "dialect", "document")
+    __slots__ = ("_constants", "_parts", "dialect", "document")
 
-    def __init__(self, document: Document, dialect: Dialect) -> None:
+    def __init__(self, document: Document) -> None:
         self.document = document
-        self.dialect = dialect
+        self.dialect: Dialect = document.dialect
         self._parts: dict[int, Part] = {}
         self._constants: dict[str, Part] = {}
-        self._scopes: dict[Dialect, Scope] = {}
 
     @property
     def budget(self) -> Budget:
@@ -238,17 +305,8 @@ class Scope:
             return self._constants[name]
         known = self._parts.get(id(raw))
         if known is None:
-            known = self._parts[id(raw)] = Part(self._scope_of(raw), raw)
+            known = self._parts[id(raw)] = Part(self, raw)
         return known
-
-    def _scope_of(self, raw: Any) -> Scope:
-        if isinstance(raw, dict) and "$schema" in raw and raw is not self.document.root:
-            dialect = dialect_of(raw["$schema"])
-            if dialect is not None and dialect is not self.dialect:
-                if dialect not in self._scopes:
-                    self._scopes[dialect] = Scope(self.document, dialect)
-                return self._scopes[dialect]
-        return self
 
     def target(self, ref: str) -> Part | None:
         """Return what a reference leads to inside the document, or ``None``. Nothing is ever fetched."""
@@ -263,9 +321,9 @@ class Scope:
         """Return the meaning of a reference that leads out of the document, as a text that can be compared."""
         root = self.document.root
         if ref.startswith("#") and not self.document.identified:
-            return f"nowhere {ref}"
+            return f"nowhere: {ref!r}"
         alone = not self.document.identified and not (isinstance(root, dict) and "$id" in root)
-        return ref if alone else f"{ref} in {self.document.text()}"
+        return repr(ref) if alone else f"{ref!r} in {self.document.digest}"
 
 
 def bare(node: Node) -> Node:
@@ -306,5 +364,4 @@ def read_document(root: Any, budget: Budget) -> Part:
     Raises:
         UndecidedError: it is nested too deeply, or too large.
     """
-    said = root.get("$schema") if isinstance(root, dict) else None
-    return Scope(Document(root, budget), dialect_of(said) or LATEST).part(root)
+    return Scope(Document(root, budget)).part(root)

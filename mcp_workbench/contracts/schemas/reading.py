@@ -22,6 +22,7 @@ from mcp_workbench.contracts.schemas.nodes import Part, UndecidedError
 from mcp_workbench.contracts.schemas.shapes import (
     ANYTHING,
     BOOLEAN,
+    NO_TAGS,
     NOTHING,
     NULL,
     Alternative,
@@ -37,7 +38,7 @@ from mcp_workbench.contracts.schemas.shapes import (
     both,
     tagged,
 )
-from mcp_workbench.contracts.schemas.values import KINDS, Exact, Key, Kind, freeze, number
+from mcp_workbench.contracts.schemas.values import KINDS, Exact, Key, Kind, figure, freeze, number
 
 MAX_IN_PLACE: Final = 40
 """How many schemas may be read inside one another without going down into a value."""
@@ -76,7 +77,7 @@ def shape_of_part(part: Part) -> Shape:
         if part.being_read:
             if not part.scope.budget.circles:
                 raise CircleError
-            circle = Tag("a $ref that leads back to itself", part.scope.document.text())
+            circle = Tag("a $ref that leads back to itself", part.scope.document.digest)
             return all_tagged(ANYTHING, circle)
         part.being_read = True
         budget = part.scope.budget
@@ -136,10 +137,9 @@ class _Reading:
         shape = self._own()
         if self.known.keys() & _COMBINING:
             shape = self._combined(shape)
-        for word, value in self.part.keywords.odd.items():
-            shape = all_tagged(
-                shape, Tag(f"{word} that is not as JSON Schema has it", f"{word} {value!r}"), _ABOUT.get(word)
-            )
+        for word in self.part.keywords.odd:
+            tag = Tag(f"{word} that is not as JSON Schema has it", self.part.odd_text(word))
+            shape = all_tagged(shape, tag, _ABOUT.get(word))
         return self._uninterpreted(shape)
 
     # What combines whole schemas.
@@ -231,12 +231,12 @@ class _Reading:
         if word == "dependentSchemas":
             return repr(sorted((name, meaning(node(each), shape_of)) for name, each in value.items()))
         if word in ("$dynamicRef", "$recursiveRef"):
-            return f"{value} in {self.part.scope.document.text()}"
+            return f"{value!r} in {self.part.scope.document.digest}"
         return f"{word}:{plain_meaning(word, value)}"
 
     def _uninterpreted(self, shape: Shape) -> Shape:
         known = self.known
-        if "if" in known:
+        if "if" in known and ("then" in known or "else" in known):
             shape = all_tagged(shape, self._tag("if", "then", "else"))
         for word in ("$dynamicRef", "$recursiveRef"):
             if word in known:
@@ -246,7 +246,7 @@ class _Reading:
         if "dependentSchemas" in known:
             shape = all_tagged(shape, self._tag("dependentSchemas"), _OBJECT)
         for word in ("unevaluatedProperties", "unevaluatedItems"):
-            if word in known:
+            if word in known and known[word] is not True:
                 # What is left over depends on everything beside it.
                 shape = all_tagged(shape, lazy_tag(word, self.part, lambda: words_of(self.part)), _ABOUT[word])
         return shape
@@ -271,6 +271,9 @@ class _Reading:
             if some is not None and not some:
                 continue
             alternative = self._alternative(kind, some, whole)
+            if kind == "number" and whole and alternative is not None and self.part.scope.dialect.year == 4:
+                # In draft 4 what is written 1.0 is no integer, though it is equal to 1: core, section 3.5.
+                alternative = tagged(alternative, Tag("integer of draft 4", ""))
             if alternative is not None:
                 result[kind] = (alternative,)
         return result if tag is None else all_tagged(result, tag)
@@ -311,7 +314,13 @@ class _Reading:
                 bounds.append((closed, False))
         formats = self._formats(_NUMBER)
         step = number(known.get("multipleOf"))
-        plain = Number(*bounds[0], *bounds[1], 1 if whole else step, formats, values)
+        inexact = step is not None and step.denominator & (step.denominator - 1) != 0
+        tags = NO_TAGS
+        if step is not None and inexact:
+            # Validators divide floats: 0.3 / 0.1 is not whole there. So such steps are only known to equal themselves.
+            tags = frozenset({Tag(f"multipleOf {figure(step)}", str(step))})
+            step = None
+        plain = Number(*bounds[0], *bounds[1], 1 if whole else step, formats, values, tags)
         one = settled_number(plain)
         if not (whole and step is not None and one is not None):
             return one

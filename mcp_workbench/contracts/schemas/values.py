@@ -75,14 +75,19 @@ def freeze(value: object, depth: int = 0) -> Key | None:
     return kind, content
 
 
-def thaw(key: Key) -> Any:
-    """Return the value of a key; its numbers are exact, as ``int`` or ``Fraction``."""
+def thaw(key: Key, spelt: bool = True) -> Any:
+    """Return the value of a key; its numbers are exact, as ``int`` or ``Fraction``.
+
+    Args:
+        key: what :func:`freeze` has made.
+        spelt: whether whole numbers are ``int``; else all are ``Fraction``: a key does not tell ``1`` from ``1.0``.
+    """
     kind, content = key
     if kind == "array":
-        return [thaw(item) for item in content]
+        return [thaw(item, spelt) for item in content]
     if kind == "object":
-        return {name: thaw(item) for name, item in content}
-    return content
+        return {name: thaw(item, spelt) for name, item in content}
+    return content if spelt or kind != "number" else Fraction(content)
 
 
 def figure(value: Exact) -> str:

@@ -142,8 +142,8 @@ class SchemaMaker:
         if "required" in made and rng.random() < 0.7:
             made["required"] = [name for name in made["required"] if name in names]
         self._maybe(made, 0.4, "additionalProperties", lambda: rng.choice([False, False, True, self.inner(depth)]))
-        self._maybe(made, 0.1, "minProperties", lambda: rng.randrange(3))
-        self._maybe(made, 0.1, "maxProperties", lambda: rng.randrange(1, 5))
+        self._maybe(made, 0.1, "minProperties", lambda: rng.choice([0, 0, 1, 1, 2, 2, 11]))
+        self._maybe(made, 0.1, "maxProperties", lambda: rng.choice([1, 2, 3, 4, 12, 23, 123]))
         self._maybe(
             made,
             0.8 if self.patterned else 0.12,
@@ -155,7 +155,7 @@ class SchemaMaker:
         self._maybe(made, 0.1, words[0], lambda: {rng.choice(NAMES): rng.sample(NAMES, rng.randrange(1, 3))})
         self._maybe(made, 0.04, words[1], lambda: {rng.choice(NAMES): self.schema(1, 3)})
         if self.latest:
-            self._maybe(made, 0.05, "unevaluatedProperties", lambda: rng.choice([False, self.inner(depth)]))
+            self._maybe(made, 0.05, "unevaluatedProperties", lambda: rng.choice([False, True, self.inner(depth)]))
         if not made["properties"] and rng.random() < 0.5:
             del made["properties"]
         return made
@@ -173,6 +173,8 @@ class SchemaMaker:
         self._maybe(made, 0.25, "maxItems", lambda: rng.randrange(4))
         self._maybe(made, 0.15, "uniqueItems", lambda: rng.random() < 0.8)
         self._maybe(made, 0.1, "contains", lambda: self.schema(0, 3))
+        if self.latest:
+            self._maybe(made, 0.05, "unevaluatedItems", lambda: rng.choice([False, True]))
         if self.latest and "contains" in made:
             self._maybe(made, 0.4, "minContains", lambda: rng.randrange(3))
             self._maybe(made, 0.3, "maxContains", lambda: rng.randrange(1, 3))
@@ -191,7 +193,10 @@ class SchemaMaker:
         if kind == "not":
             made["not"] = rng.choice([self.schema(0, first), {"type": rng.choice(TYPES)}, {"required": ["a"]}])
         elif kind == "if":
-            made.update({word: self.schema(depth - 1, 3) for word in ("if", "then", "else")})
+            for word, chance in (("if", 1), ("then", 0.8), ("else", 0.8)):
+                self._maybe(made, chance, word, lambda: self.schema(depth - 1, 3))
+            if self.latest and rng.random() < 0.2:
+                made["unevaluatedProperties"] = rng.choice([False, True])
         else:
             branch = self.object if self.patterned and depth > 1 else self.schema
             made[kind] = [branch(depth - 1, first) for _ in range(rng.randrange(2, 4))]
