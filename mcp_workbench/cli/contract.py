@@ -126,7 +126,9 @@ def update(
     if updated != book or place != file:
         write_book(updated, place, schema=_schema_of(file))
     _show(check_book(book, live), as_json=False)
-    complain(f"{place}: version {book.contract} to {updated.contract}; {updated.gaps().headline()}")
+    same = book.contract == updated.contract
+    step = f"version {book.contract} stays" if same else f"version {book.contract} to {updated.contract}"
+    complain(f"{place}: {step}; {updated.gaps().headline()}")
 
 
 @contract_commands.command()

@@ -185,7 +185,9 @@ def check_book(book: ContractBook, live: ContractBook) -> Drift:
             listing says (failures, examples, keys) is not compared.
     """
     version = f" {one_line(live.server.version, 40)}" if live.server.version else ""
-    title = f"contract {book.contract} against {one_line(live.server.name, 60)!r}{version}"
+    # Two names are a hint that the contract was held against the wrong server.
+    whose = "" if book.server.name == live.server.name else f" of {one_line(book.server.name, 60)!r}"
+    title = f"contract {book.contract}{whose} against {one_line(live.server.name, 60)!r}{version}"
     return _drift(title, book, live, live=True, taken=None)
 
 

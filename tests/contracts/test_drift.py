@@ -317,3 +317,8 @@ def test_a_version_that_is_too_low_fails_a_case_of_its_own_where_it_is_asked_for
 def test_below_version_one_the_step_is_explained() -> None:
     drift = compare_books(book(FULL, version="0.1.0"), book(FULL | {"effects": "destructive"}, version="0.2.0"))
     assert "a major step, 0.1.0 to 0.2.0 (below 1.0.0 only a breaking change raises the middle number)" in str(drift)
+
+
+def test_a_contract_held_against_another_server_names_both() -> None:
+    other = draft_book("t", "1.0", [listed()])
+    assert check_book(book(FULL), other).headline() == "contract 1.0.0 of 's' against 't' 1.0: no difference in 1 tools"
