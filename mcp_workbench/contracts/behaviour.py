@@ -1,4 +1,6 @@
-"""What a tool does besides its result: effects, idempotency, open world and failures, and what their changes break.
+"""What a tool does besides its result, and what changes of that break.
+
+That is effects, idempotency, open world, deadline and failures.
 
 Effects and idempotency are compared as clients understand them. The MCP specification (schema, ToolAnnotations) says
 what an unsaid hint means: not read-only, destructive, not idempotent, open world; and that the destructive and the
@@ -128,6 +130,23 @@ def _keys(old: ToolContract, new: ToolContract) -> Found:
     elif before == after == "by key" and old.idempotency_key != new.idempotency_key:
         words = f"the key is now the argument {new.idempotency_key!r}, not {old.idempotency_key!r}"
         yield "idempotency", Change("", words, Verdict.BREAKING, "a client that sends the old key repeats the effect")
+
+
+def deadline_changes(old: ToolContract, new: ToolContract) -> Found:
+    """Yield the change of the time that a call may take; only contracts say that."""
+    before, after = old.deadline_ms, new.deadline_ms
+    if before == after:
+        return
+    words = f"{_time(before)} before, {_time(after)} now"
+    if after is not None and (before is None or after < before):
+        yield "deadline", Change("", words, Verdict.BREAKING, "calls that took longer now fail")
+    else:
+        why = "calls that were in time still are; clients that wait for the end may wait longer"
+        yield "deadline", Change("", words, Verdict.COMPATIBLE, why)
+
+
+def _time(deadline_ms: int | None) -> str:
+    return "no deadline" if deadline_ms is None else f"{deadline_ms:,} ms"
 
 
 def failure_changes(old: ToolContract, new: ToolContract) -> Found:

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from semver import Version
 
-from mcp_workbench.contracts.behaviour import behaviour_changes, failure_changes
+from mcp_workbench.contracts.behaviour import behaviour_changes, deadline_changes, failure_changes
 from mcp_workbench.contracts.model import ContractBook, ToolContract
 from mcp_workbench.contracts.schemas.changes import Change, Verdict, compare_schemas
 from mcp_workbench.errors import UsageError
@@ -182,7 +182,7 @@ def check_book(book: ContractBook, live: ContractBook) -> Drift:
     Args:
         book: the contract.
         live: the draft of the server as it is now, see :func:`~mcp_workbench.contracts.draft.draft_book`. What no
-            listing says (failures, examples, keys) is not compared.
+            listing says (failures, examples, keys, deadlines) is not compared.
     """
     version = f" {one_line(live.server.version, 40)}" if live.server.version else ""
     # Two names are a hint that the contract was held against the wrong server.
@@ -221,6 +221,7 @@ def _tool_changes(old: ToolContract | None, new: ToolContract | None, *, live: b
         yield f"output: {change.where}" if change.where else "output", change
     yield from behaviour_changes(old, new, live=live)
     if not live:
+        yield from deadline_changes(old, new)
         yield from failure_changes(old, new)
     yield from _words(old, new, live=live)
 

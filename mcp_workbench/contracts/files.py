@@ -27,7 +27,7 @@ _GAPS: Final = {part.field: part.write for part in PARTS} | {
     "retryable": "true if the same call may succeed later, unchanged, else false",
     "caller": "what the caller should do about it",
 }
-_NO_GAPS: Final = {"title", "annotations", "wording", "fingerprint"}
+_NO_GAPS: Final = {"title", "deadline_ms", "annotations", "wording", "fingerprint"}
 
 
 def read_book(file: Path | str) -> ContractBook:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_workbench.reports import Report
-from mcp_workbench.tables import Table, table
 from mcp_workbench.untrusted import one_line
+
+if TYPE_CHECKING:
+    from mcp_workbench.tables import Table
 
 _SAID_CHARACTERS = 80
 
@@ -120,6 +122,9 @@ class Gaps(Report):
         return f"{one_line(self.title, 80)}: {all_parts - self.count} of {all_parts} parts are stated"
 
     def _parts(self, tool: Mapping[str, Any]) -> Table:
+        # Only when somebody looks: a server that reads its contract needs no pandas.
+        from mcp_workbench.tables import table
+
         rows = []
         for part in PARTS:
             value = tool[part.field]
@@ -136,6 +141,8 @@ class Gaps(Report):
         return table(rows, ["part", "stated", "what it states", "what to write", "without it"])
 
     def _overview(self) -> Table:
+        from mcp_workbench.tables import table
+
         rows = [
             {"tool": one_line(tool["name"], 128), "gaps": sum(tool[part.field] is None for part in PARTS)}
             | {part.name: tool[part.field] is not None for part in PARTS[1:]}

@@ -3,7 +3,8 @@
 ::
 
     ContractBook                 one server's contracts: server, contract version, tools
-    └── ToolContract             name, purpose, input and output schema, effects, idempotency, failures, examples
+    └── ToolContract             name, purpose, input and output schema, effects, idempotency, failures, examples;
+        │                        and a deadline, if there is one
         ├── FailureCase          code, when, retryable, what the caller should do
         └── Example              arguments and the expected outcome
 
@@ -31,6 +32,9 @@ SUCCESS = "ok"
 
 UNKNOWN_FAILURE = "unknown failure"
 """How a call ended that failed with none of the contract's codes."""
+
+MAX_DEADLINE_MS = 3_600_000
+"""The longest deadline: ours, an hour; what takes longer is a job to be asked about, no call to be held open."""
 
 
 class Answer(Protocol):
@@ -107,6 +111,9 @@ class ToolContract(_Part):
     idempotency_key: str | None = Field(default=None, description='With "by key": the argument that holds the key.')
     open_world: StrictBool | None = Field(
         default=None, description="Whether the tool reaches things outside of the server."
+    )
+    deadline_ms: Annotated[int, Field(strict=True, ge=1, le=MAX_DEADLINE_MS)] | None = Field(
+        default=None, description="How long a call may take, in milliseconds; the server stops it then."
     )
     input_schema: Schema | None = Field(default=None, description="The JSON Schema of the arguments.")
     output_schema: Schema | None = Field(default=None, description="The JSON Schema of the structured result.")

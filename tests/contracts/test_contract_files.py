@@ -39,7 +39,9 @@ BOOK = ContractBook(
                 "fingerprint": "sha256:1",
             }
         ),
-        ToolContract(name="close", open_world=True, failures=(), examples=(), annotations=Annotations()),
+        ToolContract(
+            name="close", open_world=True, deadline_ms=2000, failures=(), examples=(), annotations=Annotations()
+        ),
     ),
 )
 TEXT = """\
@@ -88,6 +90,7 @@ tools:
     effects: null  # gap: read, write or destructive
     idempotency: null  # gap: none, natural, or by key (with idempotency_key)
     open_world: true
+    deadline_ms: 2000
     input_schema: null  # gap: a JSON Schema of the arguments, with bounds
     output_schema: null  # gap: a JSON Schema of the structured result
     failures: []
@@ -179,6 +182,7 @@ tools = st.builds(
         idempotency=st.sampled_from([None, "none", "natural", "by key"]),
         idempotency_key=hostile_words,
         open_world=maybe,
+        deadline_ms=st.one_of(st.none(), st.integers(1, 3_600_000)),
         input_schema=schemas,
         output_schema=schemas,
         failures=st.lists(
@@ -245,6 +249,9 @@ def test_the_published_schema_is_one_and_knows_what_readers_refuse() -> None:
     assert valid({"server": {"name": "a"}, "tools": [{"name": "a", "effects": None}]})
     assert not valid({"server": {"name": "a"}, "tools": [{"name": "a", "efects": None}]})
     assert not valid({"server": {"name": "a"}, "tools": {"name": "a"}})
+    assert valid({"server": {"name": "a"}, "tools": [{"name": "a", "deadline_ms": 2000}]})
+    for deadline in ("soon", 0, 3_600_001, True, 2.5):
+        assert not valid({"server": {"name": "a"}, "tools": [{"name": "a", "deadline_ms": deadline}]})
     assert not valid({"tools": []})
     assert not valid({"server": {"name": "a"}, "contract": 1.0})
 
@@ -288,6 +295,18 @@ HEAD = "server: {name: desk}\n"
         (
             HEAD + "tools:\n  - name: a\n  - name: b\n    effects: delete",
             "line 5, tools[1].effects: should be 'read', 'write' or 'destructive', not 'delete'; mend that field",
+        ),
+        *(
+            (HEAD + f"tools:\n  - name: a\n    deadline_ms: {value}", f"line 4, tools[0].deadline_ms: {fault}")
+            for value, fault in (
+                ("soon", "should be a valid integer, not 'soon'; mend that field"),
+                ('"2000"', "should be a valid integer, not '2000'; mend that field"),
+                ("true", "should be a valid integer, not true; mend that field"),
+                ("2.5", "should be a valid integer, not the number 2.5; mend that field"),
+                ("2000.0", "should be a valid integer, not the number 2000.0; mend that field"),
+                ("0", "should be greater than or equal to 1, not the number 0; mend that field"),
+                ("3600001", "should be less than or equal to 3600000, not the number 3600001; mend that field"),
+            )
         ),
         (
             HEAD + "tools:\n  - name: a\n    annotations: {readonlyHint: true}",

@@ -123,6 +123,31 @@ def test_read_only_no_longer_is_said_once_with_what_it_may_do_now() -> None:
     assert told(drift) == [("effects", "read-only no longer, and may destroy", "breaking")]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (5000, 2000, ("5,000 ms before, 2,000 ms now", "breaking")),
+        (5000, 4999, ("5,000 ms before, 4,999 ms now", "breaking")),
+        (None, 2000, ("no deadline before, 2,000 ms now", "breaking")),
+        (2000, 5000, ("2,000 ms before, 5,000 ms now", "compatible")),
+        (2000, None, ("2,000 ms before, no deadline now", "compatible")),
+        (2000, 2000, None),
+        (None, None, None),
+    ],
+)
+def test_a_deadline_breaks_callers_where_it_comes_sooner(
+    before: int | None, after: int | None, expected: tuple[str, str] | None
+) -> None:
+    drift = compare_books(book(FULL | {"deadline_ms": before}), book(FULL | {"deadline_ms": after}))
+    assert told(drift) == ([] if expected is None else [("deadline", *expected)])
+
+
+def test_a_deadline_that_comes_sooner_says_why_it_breaks_callers() -> None:
+    sooner = diff(deadline_ms=2000)
+    assert [each.why for each in sooner.differences] == ["calls that took longer now fail"]
+    assert (sooner.ok, sooner.step) == (False, "major")
+
+
 def test_another_key_for_idempotency_is_breaking() -> None:
     keyed = FULL | {"idempotency": "by key", "idempotency_key": "a"}
     drift = compare_books(book(keyed), book(keyed | {"idempotency_key": "b"}))
@@ -204,6 +229,10 @@ def test_a_full_contract_written_by_hand_holds_for_a_server_that_does_what_it_sa
     assert told(drift) == []
     assert drift.headline() == "contract 1.0.0 against 's' 1.0: no difference in 1 tools"
     assert drift.version_ok is None
+
+
+def test_a_listing_says_nothing_of_deadlines() -> None:
+    assert told(check_book(book(FULL | {"deadline_ms": 2000}), live())) == []
 
 
 def test_a_server_that_announces_less_than_the_contract_promises_breaks_it() -> None:

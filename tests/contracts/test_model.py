@@ -52,6 +52,15 @@ def test_an_empty_list_of_failures_is_said_and_no_gap() -> None:
     assert "never fails on purpose" in str(gaps)
 
 
+@pytest.mark.parametrize("deadline_ms", [1, 2000, 3_600_000, None])
+def test_a_deadline_may_be_said_and_is_no_gap_if_it_is_not(deadline_ms: int | None) -> None:
+    contract = ToolContract.model_validate(FULL)
+    assert contract.deadline_ms is None
+    assert contract.filled(deadline_ms=deadline_ms).deadline_ms == deadline_ms
+    assert contract.gaps().ok
+    assert contract.filled(deadline_ms=deadline_ms).gaps().headline() == "open_ticket: 8 of 8 parts are stated"
+
+
 @pytest.mark.parametrize(
     ("part", "value", "told"),
     [
@@ -63,6 +72,11 @@ def test_an_empty_list_of_failures_is_said_and_no_gap() -> None:
             "failures.0.code: 'Not Found' can be no code; write small letters, digits and _, such as not_found",
         ),
         ("failures", [{"code": "a"}, {"code": "a"}], "the failure 'a' is there twice"),
+        ("deadline_ms", 0, "deadline_ms: Input should be greater than or equal to 1"),
+        ("deadline_ms", 3_600_001, "deadline_ms: Input should be less than or equal to 3600000"),
+        ("deadline_ms", 2.0, "deadline_ms: Input should be a valid integer"),
+        ("deadline_ms", True, "deadline_ms: Input should be a valid integer"),
+        ("deadline_ms", "2000", "deadline_ms: Input should be a valid integer"),
         ("colour", "red", "colour: Extra inputs are not permitted"),
     ],
 )

@@ -36,6 +36,13 @@ def test_schemas_and_hints_become_the_servers_and_the_words_stay_the_teams() -> 
     assert updated.server.version == "2.0"
 
 
+def test_a_deadline_stays_as_people_wrote_it_and_no_draft_has_one() -> None:
+    assert live("a")["a"].deadline_ms is None
+    written = completed().with_tool(completed()["a"].filled(deadline_ms=2000))
+    updated = update_book(written, live("a", "b", input_schema={"type": "object", "required": ["x"]}))
+    assert [tool.deadline_ms for tool in updated.tools] == [2000, None]
+
+
 def test_an_updated_contract_checks_clean_and_takes_the_step_that_was_demanded() -> None:
     now = live("a", "b", input_schema={"type": "object", "required": ["x"]})
     updated = update_book(completed(), now)

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import argument_cases
 import pytest
-from test_audit_rules import CITY, FIRES, INPUT, WRITE, Case, findings_of, taking, tool
+import validity_cases
+from rule_cases import CITY, INPUT, WRITE, Case, findings_of, taking, tool
 
 from mcp_workbench.contracts.audit import arguments, validity
 from mcp_workbench.contracts.audit.metaschema import meant
@@ -146,7 +148,7 @@ def test_what_the_python_sdk_cannot_say_of_unknown_arguments_is_told_for_the_arg
 
 @pytest.mark.parametrize("rule", [*validity.RULES, *arguments.RULES])
 def test_the_mend_of_a_schema_is_in_the_server(rule: str) -> None:
-    _, case = FIRES[rule][0]
+    _, case = (validity_cases.FIRES | argument_cases.FIRES)[rule][0]
     assert "in the server" in finding_of(rule, case).mend
 
 
