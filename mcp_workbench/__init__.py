@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from mcp_workbench.contracts.drift import Drift, compare_books
     from mcp_workbench.contracts.files import read_book, write_book
     from mcp_workbench.contracts.model import ContractBook, ToolContract
+    from mcp_workbench.controls.call import Call, current_call
+    from mcp_workbench.controls.failures import Failure
+    from mcp_workbench.controls.hardening import Hardened, harden, soften
+    from mcp_workbench.controls.settings import Settings
+    from mcp_workbench.desk.steps import incident_desk
     from mcp_workbench.errors import (
         ArgumentsError,
         CallTimeoutError,
@@ -35,9 +40,12 @@ if TYPE_CHECKING:
     from mcp_workbench.kernel.sandbox import Sandbox
     from mcp_workbench.kernel.session import Session
     from mcp_workbench.kernel.starting_points import starting_points
+    from mcp_workbench.kernel.tracing import Trace
+    from mcp_workbench.load.prices import PriceList, aprice_list, price_list
     from mcp_workbench.load.summary import Summary
     from mcp_workbench.records import CallRecord, Outcome
     from mcp_workbench.starters.copying import new_server, starter_servers
+    from mcp_workbench.verify.side_by_side import SideBySide, aside_by_side, side_by_side
     from mcp_workbench.widgets.chooser import Chooser
     from mcp_workbench.workbench import Workbench
 
@@ -49,6 +57,11 @@ _HOMES = {
     "contracts.drift": ("Drift", "compare_books"),
     "contracts.files": ("read_book", "write_book"),
     "contracts.model": ("ContractBook", "ToolContract"),
+    "controls.call": ("Call", "current_call"),
+    "controls.failures": ("Failure",),
+    "controls.hardening": ("Hardened", "harden", "soften"),
+    "controls.settings": ("Settings",),
+    "desk.steps": ("incident_desk",),
     "errors": (
         "ArgumentsError",
         "CallTimeoutError",
@@ -71,9 +84,12 @@ _HOMES = {
     "kernel.sandbox": ("Sandbox",),
     "kernel.session": ("Session",),
     "kernel.starting_points": ("starting_points",),
+    "kernel.tracing": ("Trace",),
+    "load.prices": ("PriceList", "aprice_list", "price_list"),
     "load.summary": ("Summary",),
     "records": ("CallRecord", "Outcome"),
     "starters.copying": ("new_server", "starter_servers"),
+    "verify.side_by_side": ("SideBySide", "aside_by_side", "side_by_side"),
     "widgets.chooser": ("Chooser",),
     "workbench": ("Workbench",),
 }
@@ -82,6 +98,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "ArgumentsError",
     "Audit",
+    "Call",
     "CallRecord",
     "CallResult",
     "CallTimeoutError",
@@ -91,29 +108,43 @@ __all__ = [
     "ContractBook",
     "ContractError",
     "Drift",
+    "Failure",
     "FileError",
+    "Hardened",
     "HostedServer",
     "LoopError",
     "NestedLoopsError",
     "Outcome",
+    "PriceList",
     "ProtocolError",
     "Sandbox",
     "Session",
+    "Settings",
+    "SideBySide",
     "Summary",
     "TargetError",
     "ToolContract",
+    "Trace",
     "UnknownToolError",
     "UnreachableError",
     "UsageError",
     "Workbench",
     "WorkbenchError",
     "allow_nested_loops",
+    "aprice_list",
     "aserve",
+    "aside_by_side",
     "audit_book",
     "compare_books",
+    "current_call",
+    "harden",
+    "incident_desk",
     "new_server",
+    "price_list",
     "read_book",
     "serve",
+    "side_by_side",
+    "soften",
     "starter_servers",
     "starting_points",
     "write_book",

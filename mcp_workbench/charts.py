@@ -6,7 +6,7 @@ import io
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mcp_workbench.untrusted import one_line
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _DRAWN_BARS = 30
 _FILLS = (("0.15", ""), ("0.6", "///"), ("0.92", ".."), ("0.75", "xx"))
+_KINDS = {"done": ("0.35", ""), "failed": ("1.0", "xxxx"), "rest": ("0.92", "..")}
+# Of the longest of a waterfall: about two pixels.
+_LEAST_WIDTH = 0.005
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -100,4 +103,56 @@ def stacked_bars(
         f"{one_line(name, 40)}: " + ", ".join(f"{count} {kind}" for count, kind in zip(counts, kinds, strict=True))
         for name, counts in drawn
     )
+    return Chart(figure, f"Chart: {one_line(title, 120)}. {told or 'nothing to draw'}")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of a waterfall.
+
+    Attributes:
+        name: what it stands for.
+        start: where it begins.
+        length: how long it is; ``None`` for a row without a bar.
+        words: what is written beside it.
+        kind: how it is filled: ``done``, ``failed`` or ``rest``.
+    """
+
+    name: str
+    start: float
+    length: float | None
+    words: str
+    kind: Literal["done", "failed", "rest"] = "done"
+
+
+def waterfall(title: str, measured: str, named: str, bars: Sequence[Bar]) -> Chart:
+    """Draw horizontal bars from where they begin to where they end, the first on top.
+
+    Args:
+        title: the title of the picture.
+        measured: what the axis measures, with its unit.
+        named: what the bars are.
+        bars: at most 30 are drawn; one that is too short to be seen is drawn as a line.
+    """
+    drawn = bars[:_DRAWN_BARS]
+    figure, axes = empty_figure(1.2 + 0.28 * max(len(drawn), 2))
+    most = max((bar.start + (bar.length or 0.0) for bar in drawn), default=0.0) or 1.0
+    for at, bar in enumerate(drawn):
+        end = bar.start
+        if bar.length is not None:
+            grey, hatch = _KINDS[bar.kind]
+            width = max(bar.length, _LEAST_WIDTH * most)
+            axes.barh(at, width, left=bar.start, color=grey, hatch=hatch, edgecolor="0.1", height=0.7)
+            end += width
+        axes.text(end + 0.01 * most, at, label(bar.words), va="center", fontsize="small")
+    axes.set_yticks(range(len(drawn)), [label(bar.name) for bar in drawn])
+    # Room for the words beside the longest bar.
+    axes.set_xlim(0, 1.5 * most)
+    axes.set_ylim(max(len(drawn), 1) - 0.5, -0.5)
+    axes.set_xlabel(label(measured))
+    axes.set_ylabel(label(named))
+    axes.set_title(label(title))
+    axes.grid(visible=True, axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
+    told = "; ".join(f"{one_line(bar.name, 40)}: {one_line(bar.words, 80)}" for bar in drawn)
     return Chart(figure, f"Chart: {one_line(title, 120)}. {told or 'nothing to draw'}")

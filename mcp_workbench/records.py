@@ -59,7 +59,8 @@ class CallRecord:
     """What is kept of one call.
 
     Attributes:
-        correlation_id: 32 hexadecimal digits, the form of a W3C trace id; one a call.
+        correlation_id: 32 hexadecimal digits, the form of a W3C trace id; one a call. A hardened server's log and error
+            objects name it, unless there is a ``trace_id``.
         target: the name of the workbench or session that called.
         transport: how the target was spoken to.
         tool: the tool's name as called.
@@ -71,8 +72,10 @@ class CallRecord:
         error_code: the server's or the workbench's code for the failure; ``None`` if it went well.
         request_bytes: size of the arguments as JSON.
         result_bytes: size of the result as JSON; 0 if none came.
-        attempt: 1 for a first try, counting up with retries.
+        attempt: how often the tool was tried before this answer came, as a hardened server says; 1 if nobody says.
         purpose: why the call was made.
+        trace_id: the trace of the OpenTelemetry span in which the caller was, if there was one: servers know the call
+            by it then. It may hold many calls.
     """
 
     correlation_id: str
@@ -89,6 +92,7 @@ class CallRecord:
     result_bytes: int = 0
     attempt: int = 1
     purpose: Purpose = "call"
+    trace_id: str | None = None
 
     @property
     def latency_ms(self) -> float:
@@ -110,6 +114,7 @@ _COLUMNS = [
     "request_bytes",
     "arguments_digest",
     "correlation_id",
+    "trace_id",
 ]
 
 
@@ -173,6 +178,7 @@ def records_table(records: list[CallRecord]) -> Table:
             "request_bytes": record.request_bytes,
             "arguments_digest": record.arguments_digest,
             "correlation_id": record.correlation_id,
+            "trace_id": record.trace_id,
         }
         for record in records
     ]

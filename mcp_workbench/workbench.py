@@ -10,6 +10,7 @@ from mcp_workbench.kernel.loop import background
 from mcp_workbench.kernel.results import CallResult
 from mcp_workbench.kernel.session import Session
 from mcp_workbench.kernel.targets import read_target
+from mcp_workbench.kernel.tracing import Trace
 from mcp_workbench.progress import Progress, shown_progress
 from mcp_workbench.untrusted import escaped, one_line
 
@@ -141,6 +142,29 @@ class Workbench:
         if not self._listed(tool):
             await background().arun(self._known(tool))
         return await self.session.acall(tool, arguments, timeout=timeout)
+
+    def trace(self, tool: str, arguments: dict[str, Any] | None = None, *, timeout: float | None = None) -> Trace:
+        """Call a tool once, and show where the time went and in which stage the call ended.
+
+        A server that was hardened tells of its six stages; of any other one, this is what the client can see. The
+        arguments are those of :meth:`call`, and it raises what :meth:`call` raises.
+
+        Returns:
+            A table (``.frame``) and a picture (``.plot()``) of the call, its ``.outcomes`` without times, and the
+            ``.result``.
+        """
+        __tracebackhide__ = True
+        if not self._listed(tool):
+            background().run(self._known(tool))
+        return self.session.trace(tool, arguments, timeout=timeout)
+
+    async def atrace(
+        self, tool: str, arguments: dict[str, Any] | None = None, *, timeout: float | None = None
+    ) -> Trace:
+        """Call a tool once, as :meth:`trace` does; cancelling the await cancels the call."""
+        if not self._listed(tool):
+            await background().arun(self._known(tool))
+        return await self.session.atrace(tool, arguments, timeout=timeout)
 
     def sample(
         self,

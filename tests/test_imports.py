@@ -2,6 +2,9 @@
 
 import ast
 import graphlib
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +17,22 @@ ROOT = "mcp_workbench"
 
 # From the ground up. A module imports from its own layer and from those below.
 LAYERS = [
-    {"errors", "untrusted", "records", "tables", "reports", "progress", "workbook", "documents", "junit", "charts"},
+    {
+        "errors",
+        "untrusted",
+        "stages",
+        "records",
+        "tables",
+        "reports",
+        "progress",
+        "workbook",
+        "documents",
+        "junit",
+        "charts",
+    },
     {"contracts"},
-    {"kernel", "starters"},
-    {"load", "widgets"},
+    {"kernel", "starters", "controls"},
+    {"load", "verify", "widgets", "desk"},
     {"workbench"},
     {"cli"},
 ]
@@ -124,6 +139,22 @@ def test_only_what_is_seen_needs_ipywidgets() -> None:
     using = {name for name, file in FILES.items() if any(each.split(".")[0] == "ipywidgets" for each in imported(file))}
     assert using
     assert {name.partition(".")[0] for name in using} == {"widgets"}
+
+
+def test_a_server_with_controls_needs_nothing_of_the_client_side() -> None:
+    rooms = {name: {target.partition(".")[0] for target in GRAPH[name]} for name in FILES}
+    server_side = {name for name in FILES if name.partition(".")[0] in {"controls", "desk"}}
+    assert server_side
+    client_side = {"kernel", "load", "verify", "widgets", "workbench", "cli", "records"}
+    up = {name: rooms[name] & client_side for name in server_side}
+    assert {name: named for name, named in up.items() if named} == {}
+
+
+def test_a_server_with_controls_loads_neither_jupyter_nor_pandas() -> None:
+    words = "import mcp_workbench.controls, mcp_workbench.desk, json, sys; print(json.dumps([*sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in json.loads(done.stdout)}
+    assert loaded & {"pandas", "numpy", "matplotlib", "IPython", "ipywidgets", "ipykernel", "jupyterlab"} == set()
 
 
 def test_only_pictures_need_matplotlib_and_never_its_windows() -> None:

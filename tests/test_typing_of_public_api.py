@@ -7,8 +7,8 @@ from pathlib import Path
 USE = """
 from typing import assert_type
 import concurrent.futures
-from mcp_workbench import Audit, CallResult, ContractBook, Drift, Outcome, Session, Summary, ToolContract, Workbench
-from mcp_workbench import audit_book, compare_books, read_book, serve
+from mcp_workbench import Audit, CallResult, ContractBook, Drift, Outcome, Session, Summary
+from mcp_workbench import ToolContract, Trace, Workbench, audit_book, compare_books, read_book, serve
 
 def use(wb: Workbench, session: Session) -> None:
     assert_type(wb.call("add", {"a": 1}), CallResult)
@@ -24,6 +24,8 @@ def use(wb: Workbench, session: Session) -> None:
     assert_type(audit_book(read_book("contract.yaml")), Audit)
     assert_type(compare_books(wb.draft(), wb.draft()).next_version, str)
     assert_type(wb.draft()["add"].filled(effects="read"), ToolContract)
+    assert_type(wb.trace("add", {"a": 1}), Trace)
+    assert_type(wb.trace("add").result, CallResult)
     wb.call("add", timeout="soon")
 
 async def use_async(wb: Workbench) -> None:
@@ -31,6 +33,7 @@ async def use_async(wb: Workbench) -> None:
     assert_type(await Workbench.aopen("x"), Workbench)
     assert_type(await wb.acheck(await wb.adraft()), Drift)
     assert_type(await wb.aaudit(), Audit)
+    assert_type(await wb.atrace("add"), Trace)
 """
 
 

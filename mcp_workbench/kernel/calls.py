@@ -7,24 +7,29 @@ to the loop's thread and back.
 from __future__ import annotations
 
 import asyncio
-import os
+import math
 import re
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mcp import MCPError
 from mcp_types import CallToolResult
 from pydantic import ValidationError
 
 from mcp_workbench.errors import CallTimeoutError, UsageError, WorkbenchError
+from mcp_workbench.kernel.correlation import correlate
 from mcp_workbench.kernel.failures import is_connection_loss, leaves, telling
 from mcp_workbench.kernel.results import CallResult, error_text
 from mcp_workbench.records import Arguments, CallRecord, Outcome, Purpose, now_ns
+from mcp_workbench.stages import DEADLINE_META, TRACE_META, read_story
 from mcp_workbench.untrusted import one_line, plain
 
 if TYPE_CHECKING:
     from mcp_workbench.kernel.connection import Connection
+
+# What hardened servers take; without a wish their own deadline holds.
+_LONGEST_WISH_MS: Final = 86_400_000
 
 
 class PendingCall:
@@ -37,13 +42,13 @@ class PendingCall:
         timeout_s: seconds until it is given up; the connection's own limit if ``None``.
         purpose: why the call is made.
         intended_start_ns: when it was meant to start; when it did if ``None``.
-        attempt: 1 for a first try.
+        traced: whether the server is asked for the times of its stages.
     """
 
     __slots__ = (
         "_arguments",
-        "_attempt",
         "_connection",
+        "_correlation",
         "_deadline",
         "_end_ns",
         "_ended",
@@ -57,6 +62,7 @@ class PendingCall:
         "_start_ns",
         "_start_s",
         "_tool",
+        "_traced",
     )
 
     def __init__(
@@ -68,7 +74,7 @@ class PendingCall:
         timeout_s: float | None = None,
         purpose: Purpose = "call",
         intended_start_ns: int | None = None,
-        attempt: int = 1,
+        traced: bool = False,
     ) -> None:
         if not isinstance(tool, str):
             raise UsageError(f"the name of a tool is text; this is a {type(tool).__name__}")
@@ -81,7 +87,7 @@ class PendingCall:
         self._limit_s = connection.limits.timeout_s if timeout_s is None else timeout_s
         self._purpose = purpose
         self._intended_start_ns = intended_start_ns
-        self._attempt = attempt
+        self._traced = traced
         self._ended: Callable[[], None] | None = None
         self._result: CallResult | None = None
         self._error: WorkbenchError | None = None
@@ -97,11 +103,21 @@ class PendingCall:
             return
         self._connection.under_way.add(self)
         loop = asyncio.get_running_loop()
+        chosen = self._correlation = correlate(self._tool, sampled=self._purpose == "call")
+        meta = chosen.meta
+        # The whole timeout, not a little less: with every server it is our own timeout that ends the call, and what
+        # the server is told matters where cancelling does not reach it.
+        wish_ms = self._limit_s * 1e3
+        if wish_ms <= _LONGEST_WISH_MS:
+            meta[DEADLINE_META] = math.ceil(wish_ms)
+        if self._traced:
+            meta[TRACE_META] = True
         self._said_before = self._connection.said_bytes
         self._start_s = time.monotonic()
         self._deadline = loop.call_later(self._limit_s, self._expire)
         self._start_ns = now_ns()
-        self._request = loop.create_task(self._run(client.call_tool(self._tool, self._arguments.values)))
+        request = client.call_tool(self._tool, self._arguments.values, meta=meta)  # type: ignore[arg-type]  # an open map
+        self._request = loop.create_task(self._run(request), context=chosen.context)
 
     def cancel(self) -> None:
         """Give the call up."""
@@ -169,12 +185,14 @@ class PendingCall:
                 f"{most / 1e6:g} MB; ask the tool for less, or raise max_result_mb"
             )
             return CallResult(self._record(Outcome.INVALID_OUTPUT, "result_too_large", size), None, words)
+        story = read_story(answer.meta)
+        # A call that was refused before its tool ran was tried once all the same.
+        attempt = 1 if story is None else max(1, story.attempts)
         if answer.is_error:
             said = telling(self._connection.said(self._said_before, self._start_s))
-            return CallResult(
-                self._record(Outcome.TOOL_ERROR, _error_code(answer), size), answer, error_text(answer), said
-            )
-        return CallResult(self._record(Outcome.OK, None, size), answer)
+            record = self._record(Outcome.TOOL_ERROR, _error_code(answer), size, attempt)
+            return CallResult(record, answer, error_text(answer), said)
+        return CallResult(self._record(Outcome.OK, None, size, attempt), answer)
 
     def _expire(self) -> None:
         if self._ended is None:
@@ -195,15 +213,17 @@ class PendingCall:
             return
         if self._start_ns:
             self._deadline.cancel()
+            if self._correlation.span is not None:
+                self._correlation.span.end()
         self._connection.under_way.discard(self)
         self._result, self._error = result, error
         ended()
 
-    def _record(self, outcome: Outcome, code: str | None = None, size: int = 0) -> CallRecord:
+    def _record(self, outcome: Outcome, code: str | None = None, size: int = 0, attempt: int = 1) -> CallRecord:
         target = self._connection.target
         start_ns = self._start_ns
         record = CallRecord(
-            os.urandom(16).hex(),
+            self._correlation.correlation_id,
             target.name,
             target.transport,
             self._tool,
@@ -215,8 +235,9 @@ class PendingCall:
             code,
             self._arguments.size_bytes,
             size,
-            self._attempt,
+            attempt,
             self._purpose,
+            self._correlation.trace_id,
         )
         self._connection.log.append(record)
         return record

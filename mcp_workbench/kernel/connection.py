@@ -174,7 +174,13 @@ class Connection:
         return ""
 
     async def call(
-        self, tool: str, arguments: Arguments, *, timeout_s: float | None = None, purpose: Purpose = "call"
+        self,
+        tool: str,
+        arguments: Arguments,
+        *,
+        timeout_s: float | None = None,
+        purpose: Purpose = "call",
+        traced: bool = False,
     ) -> CallResult:
         """Call a tool once, record it, and return what the server answered, be it good or bad.
 
@@ -184,7 +190,7 @@ class Connection:
             ClosedError: the connection was closed before.
         """
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        pending = PendingCall(self, tool, arguments, timeout_s=timeout_s, purpose=purpose)
+        pending = PendingCall(self, tool, arguments, timeout_s=timeout_s, purpose=purpose, traced=traced)
         pending.start(lambda: None if ended.done() else ended.set_result(None))
         try:
             await ended

@@ -225,7 +225,7 @@ def _watch_main_thread() -> threading.Thread:
 
 
 class SdkLog(logging.Handler):
-    """Keeps the last lines that the SDK logged, instead of letting them fill the notebook."""
+    """Keeps the last lines that the SDK and the controls logged, instead of letting them fill the notebook."""
 
     def __init__(self, lines: int = 500) -> None:
         super().__init__(logging.WARNING)
@@ -255,7 +255,7 @@ def sdk_log() -> SdkLog:
 def _keep_sdk_logs() -> None:
     # MCPServer() configures the root logger, so each request would be a line of stderr in the notebook. A logger that
     # the user has given handlers is the user's.
-    for name in ("mcp", "httpx2", "uvicorn"):
+    for name in ("mcp", "mcp_workbench.controls", "httpx2", "uvicorn"):
         logger = logging.getLogger(name)
         if not logger.handlers:
             logger.addHandler(sdk_log())

@@ -22,6 +22,7 @@ from mcp_types import (
 
 from mcp_workbench.records import CallRecord, Outcome, records_table
 from mcp_workbench.reports import Report
+from mcp_workbench.stages import CallStory, read_story
 from mcp_workbench.untrusted import escaped, one_line, plain
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _PICTURES = {
 _SHOWN_BLOCKS = 20
 # The end of what a server wrote tells the most.
 _SAID_CHARACTERS = 2_000
+_SHOWN_DEFAULTS = 10
 _SHOWN_PICTURE_BYTES = 4_000_000
 _PRE = "font-family:monospace;white-space:pre-wrap;overflow-wrap:anywhere;max-height:30em;overflow:auto;margin:2px 0"
 
@@ -100,6 +102,11 @@ class CallResult(Report):
         return [found[1] for block in blocks if (found := _picture(block)) is not None]
 
     @property
+    def story(self) -> CallStory | None:
+        """What a hardened server says of the call: id, attempts, defaults, stages; ``None`` if it says nothing."""
+        return None if self.raw is None else read_story(self.raw.meta)
+
+    @property
     def frame(self) -> Table:
         """The record of the call, as a table of one row."""
         return records_table([self.record])
@@ -115,6 +122,8 @@ class CallResult(Report):
         if self.structured is not None:
             parts.append(plain(_indented(self.structured)))
         parts += [plain(words) for words in self._texts()]
+        if filled := self._filled():
+            parts.append(filled)
         if self.server_said:
             parts.append(f"the server said:\n{plain(self.server_said[-_SAID_CHARACTERS:])}")
         return "\n".join(parts) or "(an empty answer)"
@@ -141,6 +150,8 @@ class CallResult(Report):
                     f'<div>image ({kind}, {len(data):,} bytes):</div><img alt="image {at + 1} of the answer" '
                     f'src="data:{kind};base64,{encoded}" style="max-width:100%">'
                 )
+        if filled := self._filled():
+            parts.append(f"<div>{escaped(filled)}</div>")
         if self.server_said:
             said = escaped(self.server_said[-_SAID_CHARACTERS:])
             parts.append(f'<div>the server said:</div><pre style="{_PRE}">{said}</pre>')
@@ -149,6 +160,19 @@ class CallResult(Report):
     def _status(self) -> str:
         word = "✓ ok" if self.ok else f"✗ {self.outcome.value}"
         return f"{word} · {one_line(self.record.tool, 80)} · {self.record.transport}"
+
+    def _filled(self) -> str:
+        """Return the line that says which arguments the server filled in; empty if it filled in none."""
+        story = self.story
+        if story is None or not story.defaults:
+            return ""
+        shown = [
+            f"{one_line(name, 60)} = {one_line(json.dumps(value, ensure_ascii=False, default=str), 60)}"
+            for name, value in list(story.defaults.items())[:_SHOWN_DEFAULTS]
+        ]
+        if len(story.defaults) > _SHOWN_DEFAULTS:
+            shown.append("and more")
+        return f"filled in by the server: {', '.join(shown)}"
 
     def _texts(self) -> list[str]:
         """Return the blocks as text, without the copy of the structured content that servers send for old clients."""

@@ -17,7 +17,8 @@ from mcp_workbench.kernel.loop import background
 from mcp_workbench.kernel.rerun import replace_earlier
 from mcp_workbench.kernel.results import CallResult
 from mcp_workbench.kernel.targets import Target
-from mcp_workbench.records import CallLog, read_arguments
+from mcp_workbench.kernel.tracing import Trace
+from mcp_workbench.records import CallLog, now_ns, read_arguments
 
 T = TypeVar("T")
 
@@ -108,6 +109,22 @@ class Session:
     ) -> concurrent.futures.Future[CallResult]:
         """Start a call and return at once; cancelling the future cancels the call. Errors are in the future."""
         return background().submit(self._call(tool, arguments, timeout))
+
+    def trace(self, tool: str, arguments: dict[str, Any] | None = None, *, timeout: float | None = None) -> Trace:
+        """Call a tool once, as :meth:`call` does, and return where the time went."""
+        __tracebackhide__ = True
+        called_ns = now_ns()
+        pending = PendingCall(self.connection, tool, read_arguments(arguments), timeout_s=timeout, traced=True)
+        background().wait(pending.start, pending.cancel)
+        return Trace(pending.outcome(), called_ns, now_ns())
+
+    async def atrace(
+        self, tool: str, arguments: dict[str, Any] | None = None, *, timeout: float | None = None
+    ) -> Trace:
+        """Call a tool once, as :meth:`trace` does; cancelling the await cancels the call."""
+        called_ns = now_ns()
+        result = await background().arun(self._call(tool, arguments, timeout, traced=True))
+        return Trace(result, called_ns, now_ns())
 
     def tools(self) -> list[Tool]:
         """Return the tools that the server lists now."""
@@ -202,8 +219,10 @@ class Session:
 
         return close
 
-    async def _call(self, tool: str, arguments: dict[str, Any] | None, timeout_s: float | None) -> CallResult:
-        return await self.connection.call(tool, read_arguments(arguments), timeout_s=timeout_s)
+    async def _call(
+        self, tool: str, arguments: dict[str, Any] | None, timeout_s: float | None, *, traced: bool = False
+    ) -> CallResult:
+        return await self.connection.call(tool, read_arguments(arguments), timeout_s=timeout_s, traced=traced)
 
     async def _list(self, kind: type[T]) -> list[T]:
         listing = {Tool: "tools", Resource: "resources", ResourceTemplate: "resource_templates", Prompt: "prompts"}

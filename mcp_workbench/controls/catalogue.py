@@ -1,0 +1,108 @@
+"""What the chain knows of each tool: its contract, and the two schemas that hold for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp.server import Server
+from mcp.server.mcpserver import MCPServer
+from mcp_types import PaginatedRequestParams
+
+from mcp_workbench.controls.answers import wire
+
+if TYPE_CHECKING:
+    from mcp.server.context import ServerRequestContext
+
+    from mcp_workbench.contracts.model import ContractBook, ToolContract
+
+_MOST_PAGES: Final = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ToolEntry:
+    """One tool of the server.
+
+    Attributes:
+        name: its name.
+        contract: what is promised of it; ``None`` if nothing is.
+        input_schema: the schema of its arguments: the contract's, or else what the server lists.
+        output_schema: the schema of its structured result, in the same order; ``None`` without one.
+    """
+
+    name: str
+    contract: ToolContract | None
+    input_schema: Mapping[str, Any]
+    output_schema: Mapping[str, Any] | None
+
+
+class Catalogue:
+    """The tools of one server, as they were last listed.
+
+    Args:
+        server: the server.
+        book: the contracts of its tools, if there are any.
+    """
+
+    def __init__(self, server: MCPServer[Any] | Server[Any], book: ContractBook | None) -> None:
+        self._server = server
+        self._contracts = {} if book is None else {tool.name: tool for tool in book.tools}
+        self._entries: dict[str, ToolEntry] = {}
+
+    async def find(self, name: str, ctx: ServerRequestContext[Any, Any]) -> ToolEntry | None:
+        """Return what is known of a tool; ``None`` if the server has none of that name.
+
+        Args:
+            name: the tool's name, as the caller wrote it.
+            ctx: the request; a low-level server lists its tools for it.
+        """
+        entry = self._entries.get(name)
+        if entry is None:
+            # Servers may add tools while they run: look once more before saying no.
+            await self._list(ctx)
+            entry = self._entries.get(name)
+        return entry
+
+    def known(self, name: str) -> ToolEntry | None:
+        """Return what is known of a tool without asking the server."""
+        return self._entries.get(name)
+
+    def note(self, tools: list[dict[str, Any]]) -> None:
+        """Take over tools as they go over the wire; those that are as before keep their entry."""
+        for tool in tools:
+            self._note(tool["name"], tool.get("inputSchema") or {}, tool.get("outputSchema"))
+
+    async def _list(self, ctx: ServerRequestContext[Any, Any]) -> None:
+        if isinstance(self._server, MCPServer):
+            tools = [wire(tool) for tool in await self._server.list_tools()]
+        else:
+            tools = await _listed(self._server, ctx)
+        # Removed tools are forgotten here, so that their names are unknown again.
+        for gone in self._entries.keys() - {tool["name"] for tool in tools}:
+            del self._entries[gone]
+        self.note(tools)
+
+    def _note(self, name: str, input_schema: Mapping[str, Any], output_schema: Mapping[str, Any] | None) -> None:
+        contract = self._contracts.get(name)
+        if contract is not None:
+            input_schema = contract.input_schema if contract.input_schema is not None else input_schema
+            output_schema = contract.output_schema if contract.output_schema is not None else output_schema
+        known = self._entries.get(name)
+        if known is None or (known.input_schema, known.output_schema) != (input_schema, output_schema):
+            self._entries[name] = ToolEntry(name, contract, input_schema, output_schema)
+
+
+async def _listed(server: Server[Any], ctx: ServerRequestContext[Any, Any]) -> list[dict[str, Any]]:
+    entry = server.get_request_handler("tools/list")
+    if entry is None:
+        return []
+    tools: list[dict[str, Any]] = []
+    cursor: str | None = None
+    for _ in range(_MOST_PAGES):
+        page = wire(await entry.handler(ctx, PaginatedRequestParams(cursor=cursor)))
+        tools += page["tools"]
+        cursor = page.get("nextCursor")
+        if not cursor:
+            break
+    return tools

@@ -1,0 +1,172 @@
+"""Stage 2, inputs: only arguments that the schema allows reach the tool.
+
+Strict JSON types, whatever the tool's own model would make of others: no ``"5"`` for 5, no ``true`` for 1; 5.0 is an
+integer, as JSON Schema has it. Formats are asserted, so a ``date-time`` without an offset is refused here. Names that
+the schema does not know are refused. Missing optional arguments get their defaults, and the call tells which.
+
+Success: the arguments are JSON of a size and depth that the server takes, valid, and complete with defaults.
+Failure: ``unknown_tool``; ``arguments_too_large``; ``invalid_arguments`` with the place, the rule and the problem of
+each fault; ``internal`` if the schema itself cannot be used: what cannot be checked is not run.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import jsonschema_rs
+
+from mcp_workbench.controls.arguments import checked
+from mcp_workbench.controls.call import Call, current_call
+from mcp_workbench.controls.closing import closed
+from mcp_workbench.controls.compiling import UncompilableError, compiled
+from mcp_workbench.controls.defaults import Defaults, defaults_of
+from mcp_workbench.controls.failures import Failure
+from mcp_workbench.controls.faults import Fault, faults_in, refusal
+from mcp_workbench.controls.locating import MOST_LISTED, first_faults
+from mcp_workbench.untrusted import one_line
+
+if TYPE_CHECKING:
+    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+
+    from mcp_workbench.controls.catalogue import Catalogue, ToolEntry
+    from mcp_workbench.controls.settings import Settings
+
+_LOG: Final = logging.getLogger("mcp_workbench.controls")
+# An HTTP client repeats the arguments that have it as headers, and the SDK's server looks for these headers by the
+# tool's own schema (MCP specification 2026-07-28, transports).
+_HEADER: Final = "x-mcp-header"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    """What is made once for a tool, until it changes.
+
+    Attributes:
+        entry: the tool.
+        schema: the schema that holds for its arguments.
+        validator: that schema, made ready; ``None`` if it cannot be used.
+        defaults: what is filled in.
+    """
+
+    entry: ToolEntry
+    schema: dict[str, Any]
+    validator: jsonschema_rs.Validator | None
+    defaults: Defaults
+
+
+class InputsStage:
+    """Checks and completes the arguments of each call.
+
+    Args:
+        catalogue: the tools of the server.
+        settings: the limits, and what becomes of unknown and of missing arguments.
+    """
+
+    def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
+        self._catalogue = catalogue
+        self._settings = settings
+        self._ready: dict[str, _Prepared] = {}
+
+    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Go on with arguments that are valid; end the call otherwise."""
+        started_ns = time.perf_counter_ns()
+        call = current_call()
+        assert call is not None
+        assert ctx.params is not None
+        sent = ctx.params.get("arguments")
+        try:
+            entry = self._catalogue.known(call.tool) or await self._catalogue.find(call.tool, ctx)
+            if entry is None:
+                name = one_line(call.tool, 60)
+                raise Failure("unknown_tool", f'there is no tool "{name}"; list the tools to see which there are')
+            arguments = self._valid(self._prepared(entry), call, sent)
+        except Failure as failure:
+            call.mark("inputs", started_ns, failure)
+            raise
+        if arguments is not sent:
+            ctx = replace(ctx, params={**ctx.params, "arguments": arguments})
+        call.mark("inputs", started_ns, note=f"{len(call.defaults)} filled in" if call.defaults else "")
+        return await call_next(ctx)
+
+    def listed(self, tool: dict[str, Any]) -> dict[str, Any]:
+        """Return a tool as it is listed: with the schema that holds for its arguments.
+
+        Args:
+            tool: the tool as it goes over the wire; it is not changed.
+        """
+        entry = self._catalogue.known(tool["name"])
+        own = tool.get("inputSchema")
+        if entry is None:
+            return tool
+        schema = _with_headers(self._prepared(entry).schema, own)
+        return tool if schema == own else {**tool, "inputSchema": schema}
+
+    def _prepared(self, entry: ToolEntry) -> _Prepared:
+        ready = self._ready.get(entry.name)
+        if ready is None or ready.entry is not entry:
+            ready = self._ready[entry.name] = self._made(entry)
+        return ready
+
+    def _made(self, entry: ToolEntry) -> _Prepared:
+        refuse = self._settings.unknown_arguments == "refuse"
+        schema = closed(entry.input_schema) if refuse else dict(entry.input_schema)
+        try:
+            validator = compiled(schema)
+        except UncompilableError as error:
+            _LOG.error("no call of the tool %r is let through: its input schema: %s", one_line(entry.name, 60), error)
+            return _Prepared(entry, schema, None, Defaults())
+        defaults = defaults_of(schema) if self._settings.fill_defaults else Defaults()
+        return _Prepared(entry, schema, validator, defaults)
+
+    def _valid(self, ready: _Prepared, call: Call, sent: Any) -> dict[str, Any]:
+        """Return arguments that are valid and complete."""
+        if ready.validator is None:
+            raise Failure(
+                "internal",
+                "the tool cannot be called: the schema of its arguments cannot be used; tell the server's people",
+            )
+        arguments = {} if sent is None else sent
+        if type(arguments) is not dict:
+            raise refusal(call.tool, [Fault("", "type", "must be an object")])
+        limits = self._settings
+        values = checked(call.tool, arguments, max_bytes=limits.max_argument_bytes, max_depth=limits.max_argument_depth)
+        if ready.defaults:
+            filled: dict[str, Any] = {}
+            complete = ready.defaults.fill(arguments, filled)
+            if ready.validator.is_valid(complete):
+                call.defaults.update(filled)
+                return complete
+            if not filled:
+                raise _refused(ready, call, arguments, values)
+        # Without defaults: they are no reason to refuse what is valid.
+        if ready.validator.is_valid(arguments):
+            return arguments
+        raise _refused(ready, call, arguments, values)
+
+
+def _refused(ready: _Prepared, call: Call, arguments: dict[str, Any], values: int) -> Failure:
+    assert ready.validator is not None
+    if values > MOST_LISTED:
+        return refusal(call.tool, first_faults(ready.schema, arguments))
+    return refusal(call.tool, faults_in(ready.validator.iter_errors(arguments)))
+
+
+def _with_headers(schema: dict[str, Any], own: Any) -> dict[str, Any]:
+    """Return a schema with the header annotations of the tool's own."""
+    before: Mapping[str, Any] = own.get("properties", {}) if isinstance(own, Mapping) else {}
+    properties = schema.get("properties", {})
+    marked = {
+        name: {**properties[name], _HEADER: each[_HEADER]}
+        for name, each in before.items()
+        if isinstance(each, Mapping) and _HEADER in each and _may_be_header(properties.get(name))
+    }
+    return {**schema, "properties": {**properties, **marked}} if marked else schema
+
+
+def _may_be_header(schema: Any) -> bool:
+    """Return whether a property may be a header; clients leave out a tool that says so of another one."""
+    return isinstance(schema, Mapping) and schema.get("type") in ("integer", "string", "boolean")

@@ -1,0 +1,1 @@
+"""Verification before release: what a server does with calls, good and bad."""
