@@ -27,6 +27,7 @@ from mcp_workbench.controls.context import ContextStage, new_correlation_id
 from mcp_workbench.controls.execution import ExecutionStage
 from mcp_workbench.controls.failures import Failure, error_result
 from mcp_workbench.controls.inputs import InputsStage
+from mcp_workbench.controls.log import log_failure
 from mcp_workbench.controls.outputs import OutputsStage
 from mcp_workbench.controls.policy import PolicyStage
 from mcp_workbench.controls.settings import Settings
@@ -81,6 +82,7 @@ class Chain:
             result = await self._through(call_next)(ctx)
         except Failure as failure:
             call.failure = failure
+            log_failure(failure, call)
             result = error_result(failure, call, structured=self.settings.structured_errors)
         finally:
             entered(outer)

@@ -10,6 +10,7 @@ Levels: ``INFO`` for failures on purpose, ``WARNING`` for those that somebody sh
 from __future__ import annotations
 
 import logging
+import traceback
 from typing import Final
 
 from mcp_workbench.controls.call import Call, current_call
@@ -19,6 +20,8 @@ from mcp_workbench.untrusted import SHOWN_CHARACTERS
 _LOGGER: Final = logging.getLogger("mcp_workbench.controls")
 # What a crash of a tool was, only the SDK knows; this is where it says so.
 _OF_THE_SDK: Final = logging.getLogger("mcp.server.mcpserver.server")
+# Of each exception in a chain, the innermost.
+_FRAMES: Final = 20
 
 _LEVELS: Final = {
     "internal": logging.ERROR,
@@ -61,21 +64,37 @@ def _said_by(cause: BaseException) -> str:
         return "it cannot be shown"
 
 
-class _Correlation(logging.Filter):
-    """Adds the correlation id of the call under way to what the SDK logs of it, and lets everything pass."""
+class _Story(logging.Filter):
+    """Adds the correlation id of the call under way to what the SDK logs of it, and lets everything pass.
+
+    A traceback is made text here. The SDK's own handler would draw it with rich, and that takes a quarter of a second
+    or more of the server's loop: a caller who finds arguments that crash a tool could hold the server up with them.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         call = current_call()
-        if call is not None:
+        if call is not None and not hasattr(record, "correlation_id"):
             record.correlation_id = call.correlation_id
-            # It is made of hexadecimal digits: nothing in it is taken for a place of an argument.
-            record.msg = f"{record.msg} (correlation id {call.correlation_id})"
+            if record.name == _OF_THE_SDK.name:
+                # It is made of hexadecimal digits: nothing in it is taken for a place of an argument.
+                record.msg = f"{record.msg} (correlation id {call.correlation_id})"
+            if record.exc_info and (crash := record.exc_info[1]) is not None:
+                record.exc_text = _traceback(crash)
+                record.exc_info = None
         return True
 
 
-_CORRELATION: Final = _Correlation()
+_STORY: Final = _Story()
 
 
 def correlate_crashes() -> None:
-    """See to it that the SDK's log names the correlation id where it tells of a crash; once is enough."""
-    _OF_THE_SDK.addFilter(_CORRELATION)
+    """See to it that the log of a crash names the correlation id, and is cheap; once is enough."""
+    _OF_THE_SDK.addFilter(_STORY)
+    _LOGGER.addFilter(_STORY)
+
+
+def _traceback(crash: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(crash, limit=-_FRAMES))[-SHOWN_CHARACTERS:].rstrip()
+    except Exception:  # noqa: BLE001 - a foreign exception's __str__ may do anything
+        return f"{type(crash).__name__}, whose traceback cannot be shown"

@@ -239,6 +239,8 @@ class SdkLog(logging.Handler):
             while error.__cause__ is not None:
                 error = error.__cause__
             line += f" ({type(error).__name__}: {error})"
+        elif record.exc_text:
+            line += f"\n{record.exc_text}"
         self._lines.append((time.monotonic(), line[:2_000]))
 
     def since(self, moment_s: float) -> list[str]:

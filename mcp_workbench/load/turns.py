@@ -1,9 +1,8 @@
 """CPU time a call of several servers in this process, measured in turns.
 
 The servers take turns of a few calls, each time in another order (shuffled, the same in each run). So a machine that
-gets busy for a while meets all of them alike, and none always comes after the same other one: after a server that runs
-other code, the processor's caches are cold. Each is connected once, with the in-process client of the SDK and nothing
-else around it.
+gets busy for a while meets all of them alike, and none always comes after the same other one, whose code is what the
+processor's caches hold. Each is connected once, with the in-process client of the SDK and nothing else around it.
 
 What is measured is the CPU time of the whole process, not of the loop's thread: the SDK runs ordinary tools in worker
 threads, and that is part of what a call costs. The other threads of a notebook's kernel are all but idle meanwhile. The

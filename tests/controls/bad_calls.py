@@ -28,7 +28,6 @@ from mcp_workbench.controls import Failure, Settings, harden
 SECRET = "correct-horse-battery-staple"  # a secret that has no shape: only its variable's name tells
 VARIABLE = "BAD_CALLS_API_TOKEN"
 PLACES = 20
-# Long enough that the tool has begun on a busy machine, too: a call whose tool never ran is another cause.
 DEADLINE_MS = 200
 PRIVATE_PATH = "/srv/private/customers.sqlite"
 
@@ -52,7 +51,10 @@ MODES = ("auto", "legacy")
 """How a client chooses the protocol: the newest version, or by the handshake of the older ones."""
 
 OVERLOAD = "overload"
-"""The cause that needs another call to be under way."""
+"""The cause that needs other calls to be under way."""
+
+NOT_BEGUN = "timeout before the tool began"
+"""The cause that only a busy machine brings about."""
 
 
 def make_server() -> MCPServer:
@@ -172,6 +174,11 @@ async def error_objects(target: Any, mode: Any, times: int) -> dict[str, list[by
             found[OVERLOAD].append(canonical(await client.call_tool("hold")))
         await client.call_tool("free")
         assert not any(call.result().is_error for call in (await asyncio.wait(held))[0])
+    # On a machine that stands still for so long a deadline is over before the tool has begun, which is another cause,
+    # and the only one that is worth trying again.
+    for each in [each for each in found["timeout"] if b'"retryable":true' in each]:
+        found["timeout"].remove(each)
+        found[NOT_BEGUN].append(each)
     return found
 
 

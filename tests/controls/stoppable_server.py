@@ -22,7 +22,6 @@ from mcp import Client, StdioServerParameters
 from mcp.server.mcpserver import Context, MCPServer
 
 from mcp_workbench.controls import Settings, current_call, harden
-from mcp_workbench.kernel.hosting import serve
 from mcp_workbench.stages import DEADLINE_META
 
 FILE = Path(__file__)
@@ -103,6 +102,26 @@ def make_server(settings: Settings = LONG) -> MCPServer:
     async def stops() -> dict[str, tuple[int, float]]:
         """Return when which call was stopped, by the monotonic clock, and how many milliseconds over its deadline."""
         return stopped
+
+    late_ms: list[float] = []
+    tickers: list[asyncio.Task[None]] = []
+
+    async def tick() -> None:
+        while True:
+            asked_s = time.monotonic()
+            await asyncio.sleep(0.005)
+            late_ms.append((time.monotonic() - asked_s - 0.005) * 1e3)
+
+    @server.tool()
+    async def loop_lag() -> dict[str, float]:
+        """Begin to measure by how much a plain timer of this loop is late; asked again, return the worst, and end."""
+        if tickers:
+            tickers.pop().cancel()
+        else:
+            tickers.append(asyncio.ensure_future(tick()))
+        worst_ms = max(late_ms, default=0.0)
+        late_ms.clear()
+        return {"worst_ms": worst_ms}
 
     @server.tool()
     async def held() -> dict[str, int]:
@@ -186,6 +205,9 @@ async def held(client: Client, before: dict[str, int] | None = None) -> dict[str
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["http"]:
+        # Only here: over stdio it is a server as people run it, without the client's side of the package.
+        from mcp_workbench.kernel.hosting import serve
+
         with serve(make_server()) as hosted:
             print(hosted.url, flush=True)
             sys.stdin.read()

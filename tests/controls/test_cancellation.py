@@ -101,8 +101,11 @@ def test_a_synchronous_tool_that_asks_whether_it_is_wanted_is_stopped() -> None:
 
 
 @pytest.mark.parametrize("tool", ["block", "stubborn"])
-def test_a_tool_that_cannot_be_stopped_is_told_of_and_keeps_its_place_until_it_ends(tool: str) -> None:
+def test_a_tool_that_cannot_be_stopped_is_told_of_and_keeps_its_place_until_it_ends(
+    tool: str, caplog: pytest.LogCaptureFixture
+) -> None:
     settings = Settings(deadline_ms=2_000, stop_grace_ms=10, concurrency_per_tool=1, queue=1)
+    caplog.set_level("WARNING", logger="mcp_workbench.controls")
 
     async def story() -> None:
         async with Client(make_server(settings)) as client:
@@ -117,6 +120,9 @@ def test_a_tool_that_cannot_be_stopped_is_told_of_and_keeps_its_place_until_it_e
             assert after.structured_content == {"result": "done"}
 
     asyncio.run(story())
+    told_in_log = [record.getMessage() for record in caplog.records if "could not be stopped" in record.getMessage()]
+    assert [("goes on" in words, "has ended now" in words) for words in told_in_log] == [(True, False), (False, True)]
+    assert all(repr(tool) in words for words in told_in_log)
 
 
 def test_a_tool_that_may_clean_up_does_so_before_the_caller_is_answered() -> None:

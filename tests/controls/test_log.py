@@ -142,9 +142,21 @@ def test_the_story_of_a_crash_is_found_under_the_correlation_id(caplog: pytest.L
     server = crashing()
     harden(server)
     told = asked(server, "crash").structured_content
-    [record] = [record for record in caplog.records if record.name == SDK and record.exc_info]
+    [record] = [record for record in caplog.records if record.name == SDK and record.exc_text]
     assert record.getMessage().endswith(f"(correlation id {told['correlation_id']})")
     assert "the whole story" in caplog.text
+
+
+def test_a_traceback_is_text_when_it_reaches_a_handler_that_would_draw_it_at_great_cost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = crashing()
+    harden(server)
+    asked(server, "crash")
+    [record] = [record for record in caplog.records if record.name == SDK and record.exc_text]
+    assert record.exc_info is None
+    assert str(record.exc_text).startswith("Traceback (most recent call last):")
+    assert "RuntimeError: the whole story" in str(record.exc_text)
 
 
 def test_a_call_that_is_not_hardened_is_logged_as_the_sdk_logs_it(caplog: pytest.LogCaptureFixture) -> None:
@@ -164,7 +176,7 @@ def test_many_hardened_servers_name_the_id_once(caplog: pytest.LogCaptureFixture
     for server in servers:
         harden(server)
     asked(servers[0], "crash")
-    [record] = [record for record in caplog.records if record.name == SDK and record.exc_info]
+    [record] = [record for record in caplog.records if record.name == SDK and record.exc_text]
     assert record.getMessage().count("correlation id") == 1
 
 
@@ -181,5 +193,5 @@ def test_a_call_within_a_call_is_logged_under_its_own_id(caplog: pytest.LogCaptu
     harden(outer, settings=Settings(check_results=False))
     told = asked(outer, "through").structured_content
     assert told["code"] == "internal"
-    [record] = [record for record in caplog.records if record.name == SDK and record.exc_info]
+    [record] = [record for record in caplog.records if record.name == SDK and record.exc_text]
     assert told["correlation_id"] in record.getMessage()
