@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -11,12 +12,14 @@ from mcp.server.mcpserver import MCPServer
 from mcp_types import PaginatedRequestParams
 
 from mcp_workbench.controls.answers import wire
+from mcp_workbench.untrusted import one_line
 
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
 
     from mcp_workbench.contracts.model import ContractBook, ToolContract
 
+_LOG: Final = logging.getLogger("mcp_workbench.controls")
 _MOST_PAGES: Final = 100
 
 
@@ -85,12 +88,37 @@ class Catalogue:
 
     def _note(self, name: str, input_schema: Mapping[str, Any], output_schema: Mapping[str, Any] | None) -> None:
         contract = self._contracts.get(name)
+        if contract is not None and name not in self._entries:
+            _warn_of_drift(contract, input_schema, output_schema)
         if contract is not None:
             input_schema = contract.input_schema if contract.input_schema is not None else input_schema
             output_schema = contract.output_schema if contract.output_schema is not None else output_schema
         known = self._entries.get(name)
         if known is None or (known.input_schema, known.output_schema) != (input_schema, output_schema):
             self._entries[name] = ToolEntry(name, contract, input_schema, output_schema)
+
+
+def _warn_of_drift(contract: ToolContract, own_input: Mapping[str, Any], own_output: Mapping[str, Any] | None) -> None:
+    """Log where a tool breaks its contract: from now on the contract's schemas hold, and hide the tool's own."""
+    from mcp_workbench.contracts.schemas.changes import Side, Verdict, compare_schemas
+
+    sides: tuple[tuple[Side, Any, Any], ...] = (
+        ("input", contract.input_schema, own_input),
+        ("output", contract.output_schema, own_output),
+    )
+    for side, promised, own in sides:
+        changes = compare_schemas(promised, own, side=side) if promised is not None else ()
+        broken = [change for change in changes if change.verdict is Verdict.BREAKING]
+        if broken:
+            where = one_line(broken[0].where or "the schema", 80)
+            _LOG.warning(
+                "the tool %s does not keep its contract: %s of its %s schema: %s; calls will fail there. Hold the "
+                "server against the contract before it is hardened: Workbench(server).check(contract)",
+                ascii(contract.name),
+                ascii(where),
+                side,
+                ascii(one_line(broken[0].what, 200)),
+            )
 
 
 async def _listed(server: Server[Any], ctx: ServerRequestContext[Any, Any]) -> list[dict[str, Any]]:
