@@ -43,7 +43,7 @@ ALL_RUN = """() => {
 }"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a JupyterLab over a copy of the notebooks."""
     place = tmp_path_factory.mktemp("lab")
@@ -84,9 +84,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium."""
+    """A headless Chromium; closed after its file, because Playwright keeps an event loop running in this thread."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed; install your system's package chromium to run the browser tests")
     from playwright.sync_api import sync_playwright
