@@ -27,10 +27,10 @@ from mcp_types import (
 )
 from pydantic import BaseModel, ValidationError
 
-from mcp_workbench.controls.failures import OWN_CODES, Failure
+from mcp_workbench.controls.failures import OWN_CODES, Failure, no_such_tool
 from mcp_workbench.controls.faults import Fault, told
 from mcp_workbench.controls.scrubbing import scrubbed, scrubbed_details
-from mcp_workbench.untrusted import SHOWN_CHARACTERS, one_line
+from mcp_workbench.untrusted import SHOWN_CHARACTERS
 
 if TYPE_CHECKING:
     from mcp.server.context import HandlerResult
@@ -121,8 +121,10 @@ def passes(error: BaseException) -> bool:
         return False
     if error.code in (URL_ELICITATION_REQUIRED, MISSING_REQUIRED_CLIENT_CAPABILITY):
         return True
-    early = error.code == INVALID_PARAMS and error.message == "Invalid request parameters"
-    return early or (error.code == METHOD_NOT_FOUND and error.data == "tools/call")
+    # To the letter, with nothing beside them: a tool may raise such an error, too, with whatever in it.
+    early = (INVALID_PARAMS, "Invalid request parameters", "")
+    no_method = (METHOD_NOT_FOUND, "Method not found", "tools/call")
+    return (error.code, error.message, error.error.data) in (early, no_method)
 
 
 def wire(result: HandlerResult) -> dict[str, Any]:
@@ -174,8 +176,9 @@ def _in_text(text: str, contract: ToolContract | None, call: Call, cause: Except
     if _REFUSED.match(said):
         return _refusal(said, cause)
     if said == f"Unknown tool: {call.tool}":
-        sentence = f"the server has no tool {one_line(call.tool, 100)!r}; list its tools"
-        return _in_own_words("unknown_tool", sentence, cause)
+        missing = no_such_tool(call.tool)
+        missing.__cause__ = cause
+        return missing
     if contract is not None and contract.failures is not None:
         parts = text[:_HEAD].split(": ")[:_PARTS]
         for at, part in enumerate(parts):

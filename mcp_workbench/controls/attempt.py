@@ -1,8 +1,12 @@
 """One run of a tool in a task of its own, that can be stopped, and that is known to have ended or not.
 
 The run is stopped by an anyio scope and never by ``Task.cancel``. A scope reaches asynchronous code at its next
-``await``, and waits for a worker thread instead of leaving it: so "ended" is the truth about both. A native cancel
-would leave the thread, and nobody would know how long it works on.
+``await``, and waits for a worker thread of anyio instead of leaving it: so "ended" is the truth about the tool's own
+task, the tasks of its anyio groups and the thread in which the SDK runs it. A native cancel would leave the thread, and
+nobody would know how long it works on.
+
+What a tool starts beside that is not known here, and may go on after its end: threads of ``asyncio.to_thread`` or an
+executor, tasks of ``asyncio.create_task`` or behind ``asyncio.shield``, processes.
 
 A scope cancels at every ``await`` until the run has ended. So a tool that catches each ``CancelledError`` and goes on
 keeps a core busy until it gives in, as it does in the SDK alone; others are served, about a quarter fewer.
@@ -33,20 +37,33 @@ class Attempt:
     Attributes:
         begun: whether the tool was run at all.
         ended: whether it has ended.
+        late: whether it ended after the deadline, as it does if it holds up the loop until then.
         result: what it returned.
         error: what it raised; an interrupt or ``SystemExit`` stays here, too, and ends no server.
     """
 
-    __slots__ = ("_loop", "_scope", "_task", "_waiter", "begun", "ended", "error", "result")
+    __slots__ = ("_loop", "_scope", "_task", "_waiter", "begun", "ended", "error", "late", "result")
 
     def __init__(self, call: Call, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> None:
-        self.begun = self.ended = False
+        self.begun = self.ended = self.late = False
         self.result: HandlerResult = None
         self.error: BaseException | None = None
         self._scope = anyio.CancelScope()
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._task = self._loop.create_task(self._run(call, ctx, call_next))
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether being stopped ended it, before it could return or fail."""
+        return self._scope.cancelled_caught or (
+            self._scope.cancel_called and isinstance(self.error, asyncio.CancelledError)
+        )
+
+    @property
+    def was_given_up(self) -> bool:
+        """Whether its task was cancelled natively, as a loop does that ends: a thread of it may still run."""
+        return isinstance(self.error, asyncio.CancelledError) and self._task.cancelling() > 0
 
     async def ended_within(self, seconds: float | None) -> bool:
         """Wait until the run has ended, at most for ``seconds``, and say whether it has.
@@ -88,6 +105,7 @@ class Attempt:
         except BaseException as error:  # noqa: BLE001 - SystemExit in a task would end the server's loop
             self.error = error
         self.ended = True
+        self.late = call.remaining_ms == 0
         self._wake()
 
     def _wake(self) -> None:

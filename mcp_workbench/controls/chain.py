@@ -20,7 +20,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp_types import SERVER_INFO_META_KEY
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from mcp_workbench.controls.answers import wire
+from mcp_workbench.controls.answers import failure_from, wire
 from mcp_workbench.controls.call import Call, current_call, entered
 from mcp_workbench.controls.catalogue import Catalogue
 from mcp_workbench.controls.context import ContextStage, new_correlation_id
@@ -51,7 +51,7 @@ class Chain:
 
     def __init__(self, server: MCPServer[Any] | Server[Any], book: ContractBook | None, settings: Settings) -> None:
         self.settings = settings
-        catalogue = Catalogue(server, book)
+        catalogue = Catalogue(server, book, settings.deadline_ms)
         self._catalogue = catalogue
         self._inputs = InputsStage(catalogue, settings)
         stages: dict[str, ServerMiddleware[Any]] = {
@@ -71,7 +71,7 @@ class Chain:
         if ctx.request_id is None or (ctx.params is None and ctx.method != "tools/list"):
             return await call_next(ctx)
         if ctx.method == "tools/list":
-            return self._listed(await call_next(ctx))
+            return self._listed(ctx, await call_next(ctx))
         # A request whose tool has no name is no call: the SDK says so.
         if ctx.method != "tools/call" or not isinstance(name := ctx.params.get("name"), str):  # type: ignore[union-attr]
             return await call_next(ctx)
@@ -80,8 +80,10 @@ class Chain:
         entered(call)
         try:
             result = await self._through(call_next)(ctx)
-        except Failure as failure:
-            call.failure = failure
+        except Failure as raised:
+            # One that came past the outputs, or all the way from the tool because stages are off.
+            entry = self._catalogue.known(name)
+            call.failure = failure = failure_from(raised, None if entry is None else entry.contract, call)
             log_failure(failure, call)
             result = error_result(failure, call, structured=self.settings.structured_errors)
         finally:
@@ -93,13 +95,14 @@ class Chain:
             call_next = partial(_apply, stage, call_next)
         return call_next
 
-    def _listed(self, result: HandlerResult) -> HandlerResult:
+    def _listed(self, ctx: ServerRequestContext[Any, Any], result: HandlerResult) -> HandlerResult:
         """Note the tools as the server lists them, and list what the inputs stage makes of their schemas."""
         told = wire(result)
         tools = told.get("tools")
         if not isinstance(tools, list):
             return told
-        self._catalogue.note(tools)
+        first = ctx.params is None or ctx.params.get("cursor") is None
+        self._catalogue.note(tools, all_of_them=first and not told.get("nextCursor"))
         if "inputs" in self.settings.off:
             return told
         return {**told, "tools": [self._inputs.listed(tool) for tool in tools]}

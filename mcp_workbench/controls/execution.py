@@ -5,7 +5,12 @@ the call and covers the queue, all attempts and the waits between them. A call t
 client cancelled or left, is stopped: asynchronous code at its next ``await``. A synchronous tool runs in a worker
 thread, which nobody can stop unless it asks ``anyio.from_thread.check_cancelled()`` now and then. Then the answer says
 so, and the run keeps its place until it has really ended. A call keeps its place while it waits for its next attempt,
-too.
+too. Whatever a tool brings after the deadline is a ``timeout`` as well.
+
+``details.stopped`` of a ``timeout`` says whether the tool's own run has ended; threads, tasks and processes that it
+started besides are not known (``attempt.py``). A place is no thread: anyio has 40 worker threads for each loop
+(``anyio.to_thread.current_default_thread_limiter``), so where more synchronous tools than that may run at once, some
+wait for a thread with their place. If that takes until their deadline, they count as stopped, though they never ran.
 
 When a client is gone, its calls are cancelled: at once in process, over stdio, and over HTTP since 2026-07-28, where
 closing the connection cancels. Before that version a client that disconnects does not cancel (specification 2025-11-25,
@@ -65,19 +70,27 @@ class ExecutionStage:
         started_ns = time.perf_counter_ns()
         call = current_call()
         assert call is not None
-        entry = self._catalogue.known(call.tool) or await self._catalogue.find(call.tool, ctx)
+        try:
+            entry = self._catalogue.known(call.tool) or await self._catalogue.find(call.tool, ctx)
+        except Failure as failure:
+            call.mark("execution", started_ns, failure)
+            raise
         contract = None if entry is None else entry.contract
         call.deadline_ms = _deadline_ms(call, contract, self._settings.deadline_ms)
         execution = _Execution(call, contract, ctx, call_next, self._settings.stop_grace_ms / 1e3)
-        if execution.may_run_again and contract is not None:
-            self._retries.budget(contract).count_call()
+        again = execution.may_run_again and contract is not None and self._retries.possible(contract)
+        if again:
+            execution.keep_request()
         places, waited = self._admission(call, started_ns), False
         if not places.take(call.tool):
             waited = await self._wait_for_place(places, call, started_ns)
         try:
             outcome = await execution.once()
-            if execution.may_run_again and isinstance(outcome, Failure) and contract is not None:
-                outcome = await self._retries.after(outcome, call, contract, execution.once)
+            if again and call.attempt:
+                assert contract is not None
+                self._retries.budget(contract).count_call()
+                if isinstance(outcome, Failure):
+                    outcome = await self._retries.after(outcome, call, contract, execution.once)
         finally:
             attempt = execution.attempt
             if attempt is None or attempt.ended:
@@ -95,7 +108,7 @@ class ExecutionStage:
 
     @property
     def left_behind(self) -> int:
-        """How many runs go on although their calls are over."""
+        """How many runs go on although their calls are over, on loops that still run: what is left of others is not known."""
         return len(self._left_behind)
 
     def _admission(self, call: Call, started_ns: int) -> Admission:
@@ -141,6 +154,12 @@ class ExecutionStage:
     def _came_home(self, attempt: Attempt, tool: str, places: Admission, named: str) -> None:
         self._left_behind.discard(attempt)
         places.give_back(tool)
+        if attempt.was_given_up:
+            _LOG.warning(
+                "the run that could not be stopped was given up with its event loop; a thread of it may still run: %s",
+                named,
+            )
+            return
         how = "returned" if attempt.error is None else f"raised {type(attempt.error).__name__}"
         _LOG.warning("the run that could not be stopped has ended now, it %s: %s", how, named)
 
@@ -148,7 +167,7 @@ class ExecutionStage:
 class _Execution:
     """One call's way through this stage, once it has its place."""
 
-    __slots__ = ("_call", "_call_next", "_contract", "_ctx", "_failure", "_grace_s", "attempt", "may_run_again")
+    __slots__ = ("_call", "_call_next", "_contract", "_ctx", "_failure", "_grace_s", "_kept", "attempt", "may_run_again")
 
     def __init__(
         self,
@@ -165,13 +184,20 @@ class _Execution:
         self._call_next = call_next
         arguments = (ctx.params or {}).get("arguments")
         # If the inputs stage is off, arguments are whatever the caller sent.
-        self.may_run_again = may_run_again(contract, arguments if isinstance(arguments, dict) else {})
+        self.may_run_again = may_run_again(contract, arguments if isinstance(arguments, dict) else {}, call.defaults)
+        self._kept: dict[str, Any] | None = None
         self._failure: Failure | None = None
         self.attempt: Attempt | None = None
+
+    def keep_request(self) -> None:
+        """Keep the request as it is before the first run: a tool may change the lists and objects that it is given."""
+        self._kept = _copied(self._ctx.params)
 
     async def once(self) -> HandlerResult | Failure:
         """Run the tool once."""
         call, grace_s = self._call, self._grace_s
+        if self.attempt is not None:
+            self._ctx.params = _copied(self._kept)
         remaining_ms = call.remaining_ms
         attempt = self.attempt = Attempt(call, self._ctx, self._call_next)
         try:
@@ -181,10 +207,13 @@ class _Execution:
             await attempt.stopped_within(grace_s)
             raise
         if not in_time:
-            return self._timeout(attempt, stopped=await attempt.stopped_within(grace_s))
+            await attempt.stopped_within(grace_s)
+            return self._timeout(attempt)
         if not attempt.begun:
             # Before the first attempt that is the deadline, later it is the failure of the last one.
-            return self._failure or self._timeout(attempt, stopped=True)
+            return self._failure or self._timeout(attempt)
+        if attempt.late:
+            return self._timeout(attempt)
         self._failure = self._failed(attempt)
         return self._failure or attempt.result
 
@@ -194,7 +223,7 @@ class _Execution:
             result = attempt.result
             told = result if isinstance(result, dict) else wire(result)
             return failure_in(told, self._contract, self._call)
-        # The traceback leads back to the attempt: a circle that would have to wait for the collector.
+        # As in `_timeout`: no circle.
         attempt.error = None
         if not isinstance(error, Exception):
             # `sys.exit()` in a tool, or a CancelledError of its own making, since nobody has cancelled the call.
@@ -205,23 +234,27 @@ class _Execution:
             raise error
         return failure_from(error, self._contract, self._call)
 
-    def _timeout(self, attempt: Attempt, *, stopped: bool) -> Failure:
+    def _timeout(self, attempt: Attempt) -> Failure:
         changes = self._contract is None or self._contract.effects != "read"
         if not attempt.begun:
             what = "nothing was run; allow more time"
-        elif stopped:
-            what = "the tool was stopped" + (", but may have taken effect in part" if changes else "")
-            what += "; ask for less, or allow more time"
-        else:
+        elif not attempt.ended:
             what = "the tool cannot be stopped and runs on"
             what += ", and may still take effect; look what it did before you try again" if changes else ""
+        elif attempt.was_stopped:
+            what = "the tool was stopped, but " + ("may have taken effect in part, and " if changes else "")
+            what += "threads, tasks or processes that it started may go on; ask for less, or allow more time"
+        else:
+            what = "the tool ended too late"
+            what += ", and may have taken effect; look what it did before you try again" if changes else "; ask for less"
         failure = Failure(
             "timeout",
             f"the call was not done by its deadline of {self._call.deadline_ms} ms; {what}",
             retryable=self.may_run_again or not attempt.begun,
-            details={"deadline_ms": self._call.deadline_ms, "stopped": stopped},
+            details={"deadline_ms": self._call.deadline_ms, "stopped": attempt.ended},
         )
-        failure.__cause__ = attempt.error
+        # The traceback leads back to the attempt: a circle that would have to wait for the collector.
+        failure.__cause__, attempt.error = attempt.error, None
         return failure
 
 
@@ -230,3 +263,12 @@ def _deadline_ms(call: Call, contract: ToolContract | None, default_ms: int | No
     if own_ms is None or call.wished_ms is None:
         return call.wished_ms if own_ms is None else own_ms
     return min(own_ms, call.wished_ms)
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy of JSON in which nothing is shared that could be changed."""
+    if isinstance(value, dict):
+        return {name: _copied(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_copied(each) for each in value]
+    return value

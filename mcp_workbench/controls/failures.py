@@ -14,6 +14,7 @@ import pydantic_core
 from mcp.server.mcpserver.exceptions import ToolError
 
 from mcp_workbench.controls.call import Call, current_call
+from mcp_workbench.untrusted import one_line
 
 OWN_CODES: Final = {
     "unknown_tool": "The server has no tool of that name.",
@@ -23,7 +24,7 @@ OWN_CODES: Final = {
     "overloaded": "No place to run became free; nothing was run.",
     "timeout": "The call was not done by its deadline.",
     "tool_error": "The tool failed on purpose, with a failure that its contract does not name.",
-    "internal": "The tool failed unexpectedly; the server's log has the story.",
+    "internal": "The tool failed unexpectedly, or its result did not fit its own return type; the log has the story.",
     "invalid_result": "The tool's result is not what the output schema says, and was held back.",
     "result_too_large": "The tool's result is larger than the server sends, and was held back.",
 }
@@ -36,10 +37,12 @@ _STRUCTURED_SINCE: Final = "2025-06-18"
 class Failure(ToolError):  # noqa: N818 - a tool's failure is no error of the server
     """A failure with a code: raise it in a tool to fail with one of the codes of the tool's contract.
 
+    Make it where it is raised, in the call: one that is made elsewhere keeps its text, and loses its details.
     On a server without controls its text, ``code: message``, is what the client sees.
 
     Args:
-        code: one of the failures of the contract, such as ``not_found``.
+        code: one of the failures of the contract, such as ``not_found``. If the contract lists its failures and this is
+            none of them, callers get ``tool_error``.
         message: one sentence for the caller: what was wrong, and what to do.
         retryable: whether the same call may succeed later; what the contract says of the code comes first.
         retry_after_ms: how long to wait before that, in milliseconds.
@@ -69,6 +72,11 @@ class Failure(ToolError):  # noqa: N818 - a tool's failure is no error of the se
         # The SDK keeps only the text of what a tool raises; the rest is found again here.
         if (call := current_call()) is not None:
             call.told = self
+
+
+def no_such_tool(name: str) -> Failure:
+    """Return the failure of a call of a tool that the server does not have."""
+    return Failure("unknown_tool", f'there is no tool "{one_line(name, 60)}"; list the tools to see which there are')
 
 
 def error_object(failure: Failure, correlation_id: str) -> dict[str, Any]:

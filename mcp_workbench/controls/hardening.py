@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp.server import Server
@@ -18,8 +19,6 @@ from mcp_workbench.stages import STAGES
 from mcp_workbench.untrusted import one_line
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mcp_workbench.tables import Table
 
 _WORK: Final = {
@@ -39,7 +38,7 @@ class Hardened(Report):
     Attributes:
         server: the server's name.
         settings: what each control does.
-        contracted: the tools that have a contract.
+        contracted: the tools that the contract names.
     """
 
     server: str
@@ -70,9 +69,10 @@ class Hardened(Report):
         return table(rows, ["stage", "on", "what it does", "a call ends here by", "settings"])
 
     def headline(self) -> str:
-        """Return how many stages are on, and for how many tools there is a contract."""
+        """Return how many stages are on, and how many tools the contract names."""
         on = len(STAGES) - len(self.settings.off)
-        tools = f"{len(self.contracted)} tools have a contract" if self.contracted else "no tool has a contract"
+        named = len(self.contracted)
+        tools = f"the contract names {named} tool{'s' * (named != 1)}" if named else "there is no contract"
         return f"{one_line(self.server, 80)}: {on} of {len(STAGES)} stages are on; {tools}"
 
 
@@ -86,7 +86,7 @@ def harden(
     Args:
         server: the server; its tools stay as they are, and may be added before or after.
         contract: the contracts of its tools, or the path of their file. They say which failures there are, what may
-            be tried again, and how long a call may take. Without them nothing is tried again.
+            be tried again, and how long a call may take (``deadline_ms``). Without them nothing is tried again.
         settings: what each control does; safe defaults if left out.
 
     Returns:
@@ -105,10 +105,23 @@ def harden(
         raise UsageError(
             f"the server {one_line(server.name, 60)!r} is hardened already; make a new server object, or soften it"
         )
-    book = contract if contract is None or isinstance(contract, ContractBook) else read_book(contract)
+    if settings is not None and not isinstance(settings, Settings):
+        raise UsageError(f"settings must be Settings(...); this is a {type(settings).__name__}")
+    book = _book(contract)
     chosen = Settings() if settings is None else settings
     server.middleware.append(Chain(server, book, chosen))
     return Hardened(server.name, chosen, tuple(tool.name for tool in book.tools) if book is not None else ())
+
+
+def _book(contract: object) -> ContractBook | None:
+    if contract is None or isinstance(contract, ContractBook):
+        return contract
+    if isinstance(contract, str | Path):
+        return read_book(contract)
+    meant = "; write settings=..." if isinstance(contract, Settings) else ""
+    raise UsageError(
+        f"contract must be a ContractBook or the path of a contract's file; this is a {type(contract).__name__}{meant}"
+    )
 
 
 def soften(server: MCPServer[Any] | Server[Any]) -> None:

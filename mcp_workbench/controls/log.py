@@ -10,12 +10,13 @@ Levels: ``INFO`` for failures on purpose, ``WARNING`` for those that somebody sh
 from __future__ import annotations
 
 import logging
+import textwrap
 import traceback
 from typing import Final
 
 from mcp_workbench.controls.call import Call, current_call
 from mcp_workbench.controls.failures import Failure
-from mcp_workbench.untrusted import SHOWN_CHARACTERS
+from mcp_workbench.untrusted import SHOWN_CHARACTERS, plain
 
 _LOGGER: Final = logging.getLogger("mcp_workbench.controls")
 # What a crash of a tool was, only the SDK knows; this is where it says so.
@@ -79,7 +80,8 @@ class _Story(logging.Filter):
                 # It is made of hexadecimal digits: nothing in it is taken for a place of an argument.
                 record.msg = f"{record.msg} (correlation id {call.correlation_id})"
             if record.exc_info and (crash := record.exc_info[1]) is not None:
-                record.exc_text = _traceback(crash)
+                # The SDK's own frames say nothing of what went wrong in the tool.
+                record.exc_text = _traceback(crash.__cause__ or crash)
                 record.exc_info = None
         return True
 
@@ -95,6 +97,8 @@ def correlate_crashes() -> None:
 
 def _traceback(crash: BaseException) -> str:
     try:
-        return "".join(traceback.format_exception(crash, limit=-_FRAMES))[-SHOWN_CHARACTERS:].rstrip()
+        told = "".join(traceback.format_exception(crash, limit=-_FRAMES))[-SHOWN_CHARACTERS:].rstrip()
+        # What the exception says may hold line ends: no line of it begins as one of the log's own.
+        return textwrap.indent(plain(told), "  | ", lambda _: True)
     except Exception:  # noqa: BLE001 - a foreign exception's __str__ may do anything
         return f"{type(crash).__name__}, whose traceback cannot be shown"

@@ -25,22 +25,23 @@ if TYPE_CHECKING:
 _MOST_TOKENS: Final = 10.0
 
 
-def may_run_again(contract: ToolContract | None, arguments: Mapping[str, Any]) -> bool:
+def may_run_again(contract: ToolContract | None, arguments: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
     """Return whether a second run of this call is as good as one.
 
-    Only the contract says so: the tool is idempotent by nature; or by a key, and the call has one; or it only reads and
-    nothing is said about idempotency. A tool that is said not to be idempotent is never run again.
+    Only the contract says so: the tool is idempotent by nature; or by a key, and the caller sent one; or it only reads
+    and nothing is said about idempotency. A tool that is said not to be idempotent is never run again.
 
     Args:
         contract: the tool's contract; without one nothing is promised.
         arguments: the arguments of the call.
+        defaults: which of them were filled in, as :attr:`Call.defaults` has them: such a key is the same for all calls.
     """
     if contract is None:
         return False
     if contract.idempotency is None:
         return contract.effects == "read"
     if contract.idempotency == "by key":
-        return contract.idempotency_key is not None and arguments.get(contract.idempotency_key) is not None
+        return contract.idempotency_key is not None and _has_key(contract.idempotency_key, arguments, defaults)
     return contract.idempotency == "natural"
 
 
@@ -49,9 +50,7 @@ def worth_retrying(failure: Failure, contract: ToolContract) -> bool:
 
     The codes of the controls are none of the tool's failures, even where a contract has one of the same name.
     """
-    if failure.code in OWN_CODES:
-        return False
-    return any(case.code == failure.code and case.retryable is True for case in contract.failures or ())
+    return failure.code in _codes_worth_retrying(contract)
 
 
 class RetryBudget:
@@ -75,7 +74,7 @@ class RetryBudget:
         self._ahead = _MOST_TOKENS if share else 0.0
 
     def count_call(self) -> None:
-        """Note a call: it pays for a share of a retry."""
+        """Note a call that was run: it pays for a share of a retry; one that was refused is no load, and pays nothing."""
         if self._ahead > 0:
             self._ahead -= self._share
         else:
@@ -104,6 +103,11 @@ class Retries:
         self._backoff_s = wait_random_exponential(
             multiplier=settings.backoff_ms / 1e3, max=settings.max_backoff_ms / 1e3
         )
+
+    def possible(self, contract: ToolContract) -> bool:
+        """Return whether the settings and the contract leave room for a retry at all."""
+        settings = self._settings
+        return settings.attempts > 1 and settings.retry_budget > 0 and bool(_codes_worth_retrying(contract))
 
     def budget(self, contract: ToolContract) -> RetryBudget:
         """Return the budget of a tool."""
@@ -141,6 +145,9 @@ class Retries:
         def is_enough(state: RetryCallState) -> bool:
             if state.attempt_number >= self._settings.attempts:
                 return True
+            # A call that waits keeps its place. Who is asked for more patience than that does better to come back.
+            if (_last(state).retry_after_ms or 0) > self._settings.max_backoff_ms:
+                return True
             if call.remaining_ms is not None and state.upcoming_sleep * 1e3 >= call.remaining_ms:
                 return True
             # The budget comes last: a token is taken only for a retry that takes place.
@@ -157,9 +164,20 @@ class Retries:
         return ended
 
     def _wait_s(self, state: RetryCallState) -> float:
-        """Return how long to wait: at least as long as the tool asked for."""
+        """Return how long to wait: at least as long as the tool asked for, which is no longer than the bound."""
         asked_ms = _last(state).retry_after_ms or 0
         return max(self._backoff_s(state), asked_ms / 1e3)
+
+
+def _has_key(key: str, arguments: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
+    value = arguments.get(key)
+    said = value.strip() if isinstance(value, str) else value
+    # Filled-in names are written as in a JSON Pointer, RFC 6901.
+    return said not in (None, "", [], {}) and key.replace("~", "~0").replace("/", "~1") not in defaults
+
+
+def _codes_worth_retrying(contract: ToolContract) -> list[str]:
+    return [case.code for case in contract.failures or () if case.retryable is True and case.code not in OWN_CODES]
 
 
 def _last(state: RetryCallState) -> Failure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 
 from mcp_workbench.desk.steps import STEPS, incident_desk
 from mcp_workbench.errors import UsageError
@@ -18,7 +19,9 @@ def main() -> None:
         server = incident_desk(told.folder, told.step)
     except UsageError as error:
         parser.exit(2, f"{error}\n")
-    server.run()
+    # Ctrl-C is how people end it; the database is only read.
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
 
 
 if __name__ == "__main__":

@@ -83,6 +83,8 @@ def create(database: Path) -> None:
     Raises:
         UsageError: the file cannot be written.
     """
+    if database.parent.exists() and not database.parent.is_dir():
+        raise UsageError(f"{one_line(database.parent)!r} is a file; name the folder where the database is to be")
     try:
         if database.exists():
             return

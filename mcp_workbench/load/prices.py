@@ -138,7 +138,6 @@ class PriceList(Report):
     @property
     def frame(self) -> Table:
         """One row a control: its price, between what it lies, and its share of a bare call."""
-        bare_us = statistics.median(self.bare_us)
         rows = [
             {
                 "control": price.control,
@@ -147,13 +146,18 @@ class PriceList(Report):
                 "price us": price.price_us,
                 "from us": price.interval_us[0],
                 "to us": price.interval_us[1],
-                "% of bare call": 100 * price.price_us / bare_us,
+                "% of bare call": self._percent(price),
                 "reading": "below the noise" if price.below_noise else "",
             }
             for price in self.prices
         ]
         names = ["control", "stage", "switched off by", "price us", "from us", "to us", "% of bare call", "reading"]
         return table(rows, names)
+
+    def _percent(self, price: Price) -> float:
+        # Round by round, as the ratio in the headline: the machine is not the same in all of them.
+        pairs = zip(price.differences_us, self.bare_us, strict=True)
+        return statistics.median(100 * difference / bare for difference, bare in pairs)
 
     def headline(self) -> str:
         """Return what all six stages cost together, in bare calls."""

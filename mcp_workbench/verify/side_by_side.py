@@ -22,6 +22,7 @@ KINDS: Final[tuple[Kind, ...]] = ("failed without a code", "failed with a code",
 """How a call can end, the worst first: a program can act on a code, and only guess from words."""
 
 _SHOWN_CHARACTERS: Final = 180
+_TARGETS: Final = 'the targets must be a dict of names and workbenches, such as {"mine": Workbench(server)}'
 
 
 class Callee(Protocol):
@@ -144,6 +145,8 @@ async def _aasked(bench: Callee, tool: str, arguments: dict[str, Any]) -> Answer
 
 
 def _checked(targets: Mapping[str, Callee], calls: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    if not isinstance(targets, Mapping):
+        raise UsageError(_TARGETS)
     if not targets or not calls:
         raise UsageError("there is nothing to put side by side; give at least one workbench and one call")
     if clash := {"tool", "arguments"} & set(targets):
@@ -152,6 +155,8 @@ def _checked(targets: Mapping[str, Callee], calls: Sequence[tuple[str, dict[str,
         fits = isinstance(call, tuple | list) and len(call) == 2
         if not fits or not isinstance(call[0], str) or not isinstance(call[1], dict):
             raise UsageError(f"call {at + 1} is no pair of a tool's name and a dict: {one_line(repr(call), 80)}")
+    if not all(hasattr(each, "acall") for each in targets.values()):
+        raise UsageError(_TARGETS)
 
 
 def _read(result: CallResult) -> Answer:

@@ -4,12 +4,15 @@ import asyncio
 import logging
 from typing import Any
 
+import anyio
 import pytest
 from mcp import Client
+from mcp.server import Server
 from mcp.server.mcpserver import MCPServer
+from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, TextContent, Tool
 
 from mcp_workbench import ContractBook
-from mcp_workbench.controls import harden
+from mcp_workbench.controls import Settings, harden
 
 NUMBER = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
@@ -85,6 +88,102 @@ def test_a_tool_that_breaks_its_contract_is_named_in_the_log_once(
     [line] = [each for each in warnings(caplog) if "contract" in each]
     assert line.startswith("the tool 'half' does not keep its contract: ")
     assert f"of its {told} schema" in line
+
+
+def test_a_tool_that_was_replaced_is_held_to_its_new_schema_at_once() -> None:
+    server = MCPServer("changing", log_level="CRITICAL")
+
+    def old(a: int) -> str:
+        return f"old {a}"
+
+    def new(b: str) -> str:
+        return f"new {b}"
+
+    server.add_tool(old, name="x")
+    harden(server)
+
+    async def ask() -> list[Any]:
+        async with Client(server) as client:
+            before = await client.call_tool("x", {"a": 1})
+            server.remove_tool("x")
+            server.add_tool(new, name="x")
+            refused = await client.call_tool("x", {"a": 1})
+            good = await client.call_tool("x", {"b": "y"})
+            server.remove_tool("x")
+            gone = await client.call_tool("x", {"b": "y"})
+            never = await client.call_tool("z", {})
+        return [before, refused, good, gone, never]
+
+    before, refused, good, gone, never = asyncio.run(ask())
+    assert (before.content[0].text, good.content[0].text) == ("old 1", "new y")
+    assert [fault["rule"] for fault in refused.structured_content["details"]["faults"]] == [
+        "additionalProperties",
+        "required",
+    ]
+    # The same cause, the same sentence, whether it was ever there or not.
+    assert gone.structured_content["message"].replace('"x"', '"z"') == never.structured_content["message"]
+
+
+def lazy(listings: list[float], seconds: float) -> Server[Any]:
+    """A low-level server that takes its time to list its tool."""
+
+    async def list_tools(ctx: Any, params: Any) -> ListToolsResult:
+        listings.append(seconds)
+        await anyio.sleep(seconds)
+        return ListToolsResult(tools=[Tool(name="half", input_schema=NUMBER)])
+
+    async def call_tool(ctx: Any, params: CallToolRequestParams) -> CallToolResult:
+        return CallToolResult(content=[TextContent(type="text", text="done")])
+
+    return Server("lazy", on_list_tools=list_tools, on_call_tool=call_tool)
+
+
+def at_once(server: Server[Any], names: list[str]) -> list[str]:
+    """Call tools of these names all at once; return how each call ended."""
+    ended: dict[int, str] = {}
+
+    async def ask() -> None:
+        async with Client(server) as client, anyio.create_task_group() as group:
+
+            async def one(at: int, name: str) -> None:
+                result = await client.call_tool(name, {"n": 1})
+                told = result.structured_content
+                ended[at] = told["code"] if told else "ok"
+
+            for at, name in enumerate(names):
+                group.start_soon(one, at, name)
+
+    asyncio.run(ask())
+    return [ended[at] for at in range(len(names))]
+
+
+def test_calls_that_come_together_share_the_list_of_a_low_level_server() -> None:
+    listings: list[float] = []
+    server = lazy(listings, 0.05)
+    harden(server)
+    assert at_once(server, ["half", *(f"no{at}" for at in range(40)), "half"]) == ["ok", *["unknown_tool"] * 40, "ok"]
+    assert len(listings) <= 3
+
+
+def test_a_list_that_does_not_come_is_waited_for_until_the_deadline_only() -> None:
+    server = lazy([], 60)
+    harden(server, settings=Settings(deadline_ms=80))
+    assert at_once(server, ["half", "other"]) == ["timeout", "timeout"]
+
+
+def test_tools_that_only_the_contract_has_are_named_in_the_log_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "mcp_workbench.controls")
+    server = MCPServer("empty", log_level="CRITICAL")
+    harden(server, promised(input_schema=NUMBER))
+
+    async def look() -> None:
+        async with Client(server) as client:
+            await client.list_tools()
+            await client.list_tools()
+
+    asyncio.run(look())
+    told = [record.getMessage() for record in caplog.records if "does not list" in record.getMessage()]
+    assert told == ["the contract names tools that the server does not list: ['half']"]
 
 
 def test_a_tool_that_takes_more_than_its_contract_promises_keeps_it(caplog: pytest.LogCaptureFixture) -> None:

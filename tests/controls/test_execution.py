@@ -132,9 +132,9 @@ def test_the_contracts_deadline_comes_before_the_setting_and_a_caller_may_only_s
 @pytest.mark.parametrize(
     ("contract", "retryable", "words"),
     [
-        ({"effects": "read"}, True, "the tool was stopped; ask for less"),
-        ({"effects": "write", "idempotency": "none"}, False, "but may have taken effect in part"),
-        ({}, False, "but may have taken effect in part"),
+        ({"effects": "read"}, True, "the tool was stopped, but threads, tasks or processes that it started may go on;"),
+        ({"effects": "write", "idempotency": "none"}, False, "may have taken effect in part, and threads, tasks or"),
+        ({}, False, "may have taken effect in part, and threads, tasks or processes that it started may go on"),
     ],
 )
 def test_a_late_call_may_be_made_again_if_the_contract_says_so(
@@ -145,13 +145,113 @@ def test_a_late_call_may_be_made_again_if_the_contract_says_so(
     assert words in told["message"]
 
 
+@pytest.mark.parametrize(
+    ("contract", "retryable", "words"),
+    [
+        ({"effects": "read"}, True, "the tool ended too late; ask for less"),
+        ({"effects": "write", "idempotency": "none"}, False, "the tool ended too late, and may have taken effect"),
+    ],
+)
+@pytest.mark.parametrize("how", ["returns", "raises"])
+def test_what_a_tool_brings_after_its_deadline_is_too_late_even_if_it_held_up_the_loop(
+    how: str, contract: dict[str, Any], retryable: bool, words: str
+) -> None:
+    server = MCPServer("work", log_level="CRITICAL")
+
+    @server.tool()
+    async def hog() -> str:
+        call = current_call()
+        assert call is not None
+        while call.remaining_ms:
+            time.sleep(0.005)
+        if how == "raises":
+            raise Failure("broken", "it broke")
+        return "done"
+
+    book = ContractBook(server=ServerIdentity(name="work"), tools=(ToolContract(name="hog", **contract),))
+    harden(server, book, Settings(deadline_ms=50))
+    told = answer(server, "hog").structured_content
+    assert (told["code"], told["retryable"]) == ("timeout", retryable)
+    assert told["details"] == {"deadline_ms": 50, "stopped": True}
+    assert words in told["message"]
+
+
+def test_a_tool_that_ends_by_itself_while_it_is_stopped_is_not_said_to_have_been_stopped() -> None:
+    server = make_server(Settings(stop_grace_ms=5_000))
+
+    @server.tool()
+    async def finishes() -> str:
+        try:
+            await anyio.sleep(60)
+        except asyncio.CancelledError:
+            return "done after all"
+        return "slept"
+
+    told = answer(server, "finishes", meta={DEADLINE_META: 20}).structured_content
+    assert told["code"] == "timeout"
+    assert "the tool ended too late, and may have taken effect" in told["message"]
+
+
+def test_work_that_a_stopped_tool_gave_to_a_thread_goes_on_as_the_answer_says() -> None:
+    server, let_go, ended = make_server(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        let_go.wait(10)
+        ended.set()
+
+    @server.tool()
+    async def delegates() -> str:
+        await asyncio.to_thread(work)
+        return "done"
+
+    async def story() -> Any:
+        async with Client(server) as client:
+            told = (await client.call_tool("delegates", {}, meta={DEADLINE_META: 20})).structured_content
+            went_on = not ended.is_set()
+            let_go.set()
+            return told, went_on
+
+    told, went_on = asyncio.run(story())
+    # Its own run has ended, and that is all that is known.
+    assert told["details"] == {"deadline_ms": 20, "stopped": True}
+    assert "threads, tasks or processes that it started may go on" in told["message"]
+    assert went_on
+    assert ended.wait(10)
+
+
+def test_a_run_whose_loop_ends_first_is_said_to_be_given_up_and_not_to_have_ended(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = make_server(Settings(deadline_ms=20, stop_grace_ms=0))
+    let_go, ended = threading.Event(), threading.Event()
+
+    @server.tool()
+    def blocks() -> str:
+        let_go.wait(10)
+        ended.set()
+        return "done"
+
+    caplog.set_level("WARNING", logger="mcp_workbench.controls")
+    assert answer(server, "blocks").structured_content["details"]["stopped"] is False
+    still_ran = not ended.is_set()
+    let_go.set()
+    assert still_ran
+    assert ended.wait(10)
+    words = [record.getMessage() for record in caplog.records if "could not be stopped" in record.getMessage()]
+    assert [("goes on" in each, "given up with its event loop" in each) for each in words] == [
+        (True, False),
+        (False, True),
+    ]
+    assert not any("ended" in each for each in words)
+
+
 async def through_the_stage(call: Call, settings: Settings) -> Any:
     """Take a call through this stage alone, around a tool that must not run."""
 
     async def never(ctx: Any) -> None:
         raise AssertionError("nothing may run")
 
-    stage = ExecutionStage(Catalogue(make_server(), None), settings)
+    stage = ExecutionStage(Catalogue(make_server(), None, None), settings)
     entered(call)
     try:
         await stage(SimpleNamespace(params={"name": call.tool}), never)  # type: ignore[arg-type]  # all that it reads
@@ -170,14 +270,25 @@ def test_a_deadline_that_is_over_before_the_tool_runs_means_that_nothing_was_run
 def test_a_full_server_refuses_at_once_and_says_when_to_come_back() -> None:
     server = make_server(Settings(concurrency=1, queue=0, retry_after_ms=250))
 
-    async def story() -> list[Any]:
-        async with Client(server) as client:
-            return await asyncio.gather(*(client.call_tool("nap", {"seconds": 0.05}) for _ in range(3)))
+    async def story() -> tuple[Any, list[Any]]:
+        begun, let_go = asyncio.Event(), asyncio.Event()
 
-    results = asyncio.run(story())
-    refused = [each.structured_content for each in results if each.is_error]
-    assert len(refused) == 2
-    for told in refused:
+        @server.tool()
+        async def waits() -> str:
+            begun.set()
+            await let_go.wait()
+            return "waited"
+
+        async with Client(server) as client:
+            first = asyncio.ensure_future(client.call_tool("waits", {}))
+            await begun.wait()
+            others = [await client.call_tool(tool, {}) for tool in ("waits", "deadline")]
+            let_go.set()
+            return await first, others
+
+    first, others = asyncio.run(story())
+    assert not first.is_error
+    for told in (each.structured_content for each in others):
         assert {name: told[name] for name in ("code", "retryable", "retry_after_ms", "details")} == {
             "code": "overloaded",
             "retryable": True,

@@ -155,7 +155,7 @@ def test_a_traceback_is_text_when_it_reaches_a_handler_that_would_draw_it_at_gre
     asked(server, "crash")
     [record] = [record for record in caplog.records if record.name == SDK and record.exc_text]
     assert record.exc_info is None
-    assert str(record.exc_text).startswith("Traceback (most recent call last):")
+    assert str(record.exc_text).startswith("  | Traceback (most recent call last):")
     assert "RuntimeError: the whole story" in str(record.exc_text)
 
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import itertools
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
-import anyio
 import pytest
 from hypothesis import given
 from hypothesis import settings as examples
@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from mcp_workbench.contracts.model import ContractBook, FailureCase, ServerIdentity, ToolContract
 from mcp_workbench.controls import OWN_CODES, Failure, Settings, current_call, harden
 from mcp_workbench.controls.chain import Chain
+from mcp_workbench.controls.defaults import defaults_of
 from mcp_workbench.controls.retries import RetryBudget, may_run_again, worth_retrying
 from mcp_workbench.stages import CALL_META, DEADLINE_META
 
@@ -39,14 +40,17 @@ class Work:
     code: str = "busy"
     retry_after_ms: int | None = None
     takes_s: float = 0
+    default_key: str | None = None
     runs: list[float | None] = field(default_factory=list)
 
     def server(self, settings: Settings = QUICK) -> MCPServer:
         server = MCPServer("work", log_level="CRITICAL")
 
         @server.tool()
-        async def work(key: str | None = None) -> str:
-            await anyio.sleep(self.takes_s)
+        async def work(key: str | None = self.default_key) -> str:
+            if (call := current_call()) is not None:
+                # Time passes for the call alone: so many seconds that no load on the machine counts beside them.
+                call.began_ns -= round(self.takes_s * 1e9)
             if len(self.runs) <= self.failures:
                 raise Failure(self.code, "the dependency is busy", retryable=True, retry_after_ms=self.retry_after_ms)
             return f"done in run {len(self.runs)}"
@@ -78,7 +82,12 @@ class Work:
         ("write", "natural", {}, True),
         ("destructive", "natural", {}, True),
         ("write", "by key", {"key": "k1"}, True),
+        ("write", "by key", {"key": 0}, True),
         ("write", "by key", {"key": None}, False),
+        ("write", "by key", {"key": ""}, False),
+        ("write", "by key", {"key": " \t\u00a0"}, False),
+        ("write", "by key", {"key": []}, False),
+        ("write", "by key", {"key": {}}, False),
         ("write", "by key", {}, False),
         ("read", None, {}, True),
         ("read", "none", {"key": "k1"}, False),
@@ -93,11 +102,21 @@ def test_the_contract_says_whether_a_call_may_run_again(
     effects: Any, idempotency: Any, arguments: dict[str, Any], allowed: bool
 ) -> None:
     promised = contract(effects=effects, idempotency=idempotency, idempotency_key="key")
-    assert may_run_again(promised, arguments) is allowed
+    assert may_run_again(promised, arguments, {}) is allowed
 
 
 def test_a_key_that_the_contract_does_not_name_is_no_key() -> None:
-    assert not may_run_again(contract(idempotency="by key"), {"key": "k1"})
+    assert not may_run_again(contract(idempotency="by key"), {"key": "k1"}, {})
+
+
+@pytest.mark.parametrize("key", ["key", "a/b", "a~b", "~1"])
+def test_a_key_that_was_filled_in_is_no_key_of_the_call(key: str) -> None:
+    schema = {"properties": {key: {"type": "string", "default": "same"}}}
+    filled: dict[str, Any] = {}
+    arguments = defaults_of(schema).fill({}, filled)
+    promised = contract(idempotency="by key", idempotency_key=key)
+    assert may_run_again(promised, arguments, {})
+    assert not may_run_again(promised, arguments, filled)
 
 
 def test_without_a_contract_nothing_runs_again() -> None:
@@ -142,8 +161,9 @@ class Case:
     arguments: dict[str, Any]
     attempts: int
     failures: int
-    deadline_ms: int
-    takes_ms: int
+    deadline_s: int
+    takes_s: int
+    default_key: str | None
 
 
 CASES = st.builds(
@@ -155,21 +175,24 @@ CASES = st.builds(
         idempotency_key=st.sampled_from([None, "key"]),
         failures=st.sampled_from([None, (), (BUSY,), (FailureCase(code="busy", retryable=False),)]),
     ),
-    arguments=st.sampled_from([{}, {"key": None}, {"key": "k1"}]),
+    arguments=st.sampled_from([{}, {"key": None}, {"key": ""}, {"key": "  "}, {"key": "k1"}]),
     attempts=st.integers(1, 4),
     failures=st.integers(0, 5),
-    deadline_ms=st.sampled_from([4, 8, 500]),
-    takes_ms=st.sampled_from([0, 1, 3]),
+    deadline_s=st.sampled_from([50, 150, 1_000]),
+    takes_s=st.sampled_from([0, 20, 70]),
+    default_key=st.sampled_from([None, "", "same"]),
 )
 
 
 @given(CASES)
 @examples(max_examples=60)
 def test_a_tool_runs_more_than_once_only_if_its_contract_allows_it_and_never_after_the_deadline(case: Case) -> None:
-    work = Work(case.promised, case.failures, takes_s=case.takes_ms / 1e3)
-    settings = Settings(backoff_ms=1, max_backoff_ms=3, attempts=case.attempts, retry_budget=1.0)
-    work.call(settings, case.arguments, meta={DEADLINE_META: case.deadline_ms})
-    by_key = case.promised.idempotency_key == "key" and case.arguments.get("key") is not None
+    work = Work(case.promised, case.failures, takes_s=case.takes_s, default_key=case.default_key)
+    settings = Settings(
+        backoff_ms=1, max_backoff_ms=3, attempts=case.attempts, retry_budget=1.0, deadline_ms=case.deadline_s * 1_000
+    )
+    work.call(settings, case.arguments)
+    by_key = case.promised.idempotency_key == "key" and case.arguments.get("key") == "k1"
     safe = {
         "natural": True,
         "none": False,
@@ -177,7 +200,8 @@ def test_a_tool_runs_more_than_once_only_if_its_contract_allows_it_and_never_aft
         None: case.promised.effects == "read",
     }[case.promised.idempotency]
     named = case.promised.failures == (BUSY,)
-    assert len(work.runs) <= (min(case.attempts, case.failures + 1) if safe and named else 1)
+    begun_in_time = case.deadline_s // case.takes_s + 1 if case.takes_s else case.attempts
+    assert len(work.runs) == (min(case.attempts, case.failures + 1, begun_in_time) if safe and named else 1)
     assert all(remaining is not None and remaining > 0 for remaining in work.runs)
 
 
@@ -220,12 +244,58 @@ def test_a_failing_tool_is_run_no_oftener_than_its_budget_allows() -> None:
     assert len(work.runs) == 110
 
 
-def retries_in_the_span(work: Work, **more: Any) -> list[dict[str, Any]]:
+def test_calls_that_an_overloaded_server_refuses_pay_for_no_retry() -> None:
+    work = Work(contract(), failures=10_000)
+    settings = QUICK.model_copy(update={"retry_budget": 0.2, "concurrency": 1, "queue": 0})
+
+    async def called() -> int:
+        async with Client(work.server(settings)) as client:
+            waves = [await asyncio.gather(*(client.call_tool("work", {}) for _ in range(10))) for _ in range(20)]
+            return sum(result.structured_content["code"] == "overloaded" for wave in waves for result in wave)
+
+    refused = asyncio.run(called())
+    assert refused >= 100
+    # The first ten retries are there from the start.
+    assert len(work.runs) <= (200 - refused) + 10
+
+
+def test_each_run_gets_the_arguments_as_they_were_sent() -> None:
+    server = MCPServer("work", log_level="CRITICAL")
+    seen: list[str] = []
+
+    @server.tool()
+    async def work(rows: list[Any], filter: dict[str, Any]) -> str:
+        seen.append(json.dumps([rows, filter]))
+        rows[0]["tags"].append("seen")
+        filter["deep"]["seen"] = True
+        raise Failure("busy", "the dependency is busy")
+
+    harden(server, ContractBook(server=ServerIdentity(name="work"), tools=(contract(),)), QUICK)
+
+    async def spoil(ctx: Any, call_next: Any) -> Any:
+        if ctx.method == "tools/call":
+            ctx.params = {**ctx.params, "arguments": {**ctx.params["arguments"]}}
+            ctx.params["arguments"]["rows"].append("spoilt")
+        return await call_next(ctx)
+
+    server.middleware.append(spoil)
+
+    async def called() -> dict[str, Any]:
+        arguments = {"rows": [{"tags": []}], "filter": {"deep": {}}}
+        async with Client(server) as client:
+            await client.call_tool("work", arguments)
+        return arguments
+
+    asyncio.run(called())
+    assert seen == ['[[{"tags": []}, "spoilt"], {"deep": {}}]'] * 3
+
+
+def retries_in_the_span(work: Work, settings: Settings = QUICK, **more: Any) -> list[dict[str, Any]]:
     """Make a call, and return what the span around it tells of further attempts."""
     seen = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(seen))
-    server = work.server()
+    server = work.server(settings)
 
     async def traced(ctx: Any, call_next: Any) -> Any:
         with provider.get_tracer("test").start_as_current_span("call"):
@@ -252,5 +322,13 @@ def test_further_attempts_are_seen_in_the_span_of_the_call() -> None:
 
 def test_a_wait_that_would_pass_the_deadline_is_not_begun() -> None:
     work = Work(contract(), failures=9, retry_after_ms=300)
-    assert retries_in_the_span(work, meta={DEADLINE_META: 250}) == []
+    patient = QUICK.model_copy(update={"max_backoff_ms": 1_000})
+    assert retries_in_the_span(work, patient, meta={DEADLINE_META: 250}) == []
+    assert len(work.runs) == 1
+
+
+def test_a_tool_that_asks_for_a_longer_wait_than_any_has_failed_at_once() -> None:
+    work = Work(contract(), failures=9, retry_after_ms=3_600_000)
+    told = work.call(QUICK.model_copy(update={"deadline_ms": None})).structured_content
+    assert (told["code"], told["retryable"], told["retry_after_ms"]) == ("busy", True, 3_600_000)
     assert len(work.runs) == 1

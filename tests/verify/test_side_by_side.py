@@ -88,6 +88,9 @@ def test_a_server_that_is_gone_has_its_sentence_in_each_row(benches: dict[str, W
         ({"tool": None}, CALLS, "cannot be called 'tool'"),
         ({"x": None}, [("add",)], "call 1 is no pair"),
         ({"x": None}, [("add", {}), ("add", [1])], "call 2 is no pair"),
+        ({"x": None}, CALLS, "must be a dict of names and workbenches"),
+        (["x"], CALLS, "must be a dict of names and workbenches"),
+        (MCPServer("x", log_level="ERROR"), CALLS, "must be a dict of names and workbenches"),
     ],
 )
 def test_what_cannot_be_called_is_refused_before_anything_is(targets: Any, calls: Any, said: str) -> None:
