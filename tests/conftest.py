@@ -1,5 +1,6 @@
 """What several tests need: the example server as an object, as a command and at an address."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,13 +20,25 @@ settings.load_profile("repeatable")
 EXAMPLE = Path(__file__).with_name("example_servers.py")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _other_processes_start_quickly() -> Iterator[None]:
+    """Keep from the processes that tests start, not from this one, what jsonschema checks IRIs with where it is there.
+
+    Jupyter brings it, it takes a second of each process that imports jsonschema, and nothing in them checks an IRI.
+    """
+    folders = [str(Path(__file__).with_name("quick")), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(folders))
+        yield
+
+
 @pytest.fixture
 def server() -> MCPServer:
     """The example server as an object in this process."""
     return make_server()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def command() -> list[str]:
     """The example server as a command that speaks stdio."""
     return [sys.executable, str(EXAMPLE), "stdio"]
@@ -52,6 +65,14 @@ def http_server() -> Iterator[HttpServer]:
     """The example server in a process of its own, at an address."""
     running = HttpServer()
     yield running
+    running.kill()
+
+
+@pytest.fixture(scope="module")
+def http_address() -> Iterator[str]:
+    """The address of the example server in a process of its own, for tests that let it live."""
+    running = HttpServer()
+    yield running.url
     running.kill()
 
 

@@ -28,7 +28,7 @@ _VALUE_BYTES: Final = 32
 _Place = tuple[Any, Any]
 
 
-def checked(tool: str, arguments: dict[Any, Any], *, max_bytes: int | None, max_depth: int) -> int:
+def checked(tool: str, arguments: dict[Any, Any], *, max_bytes: int | None, max_depth: int) -> None:
     """Hold arguments against what JSON is and the server takes; what is cheap comes first.
 
     Args:
@@ -36,9 +36,6 @@ def checked(tool: str, arguments: dict[Any, Any], *, max_bytes: int | None, max_
         arguments: the arguments; nothing is changed in them.
         max_bytes: their greatest size as JSON; ``None`` for no limit.
         max_depth: how deep they may be nested; the arguments themselves are the first level.
-
-    Returns:
-        How many values there are in them.
 
     Raises:
         Failure: ``invalid_arguments`` if they are no JSON, ``arguments_too_large`` if there is too much of it.
@@ -95,7 +92,6 @@ def checked(tool: str, arguments: dict[Any, Any], *, max_bytes: int | None, max_
     most = _CHARACTER_BYTES * characters + _VALUE_BYTES * (values + 1)
     if max_bytes is not None and most > max_bytes and len(pydantic_core.to_json(arguments)) > max_bytes:
         raise _too_large(tool, max_bytes)
-    return values
 
 
 def _is_text(text: str, max_bytes: int | None) -> bool:

@@ -114,6 +114,10 @@ class Catalogue:
         self._entries.pop(name, None)
         return None if tool is None else self._note(name, tool.parameters, tool.output_schema, tool)
 
+    def as_listed(self, name: str) -> ToolEntry | None:
+        """Return what is known of a tool that has just been listed, be it on a page of a long list."""
+        return self._entries.get(name) if self._registry is None else self.known(name)
+
     def note(self, tools: list[dict[str, Any]], *, all_of_them: bool) -> None:
         """Take over tools as they go over the wire to a client.
 
@@ -124,6 +128,8 @@ class Catalogue:
         if self._registry is None:
             for tool in tools:
                 self._note(tool["name"], tool.get("inputSchema") or {}, tool.get("outputSchema"))
+            if all_of_them:
+                self._asked_s = time.monotonic()
         if all_of_them and not self._warned:
             self._warned = True
             missing = sorted(self._contracts.keys() - {tool["name"] for tool in tools})

@@ -8,35 +8,31 @@ what any of them names. Two things always hold, and are tested:
 - what the closed schema allows, the schema itself allows, too;
 - what the schema allows, and has only names that are named for its place, the closed schema allows, too.
 
+A definition that stands for itself in one place and is a part of others elsewhere (a model alone, and in a union) stays
+open, and the places where it stands for itself refer to a closed copy.
+
 Where that cannot be shown, a schema stays as open as it was: below ``not``, ``if`` and ``oneOf``, where refusing more
-may mean allowing more; where one alternative is free to have any property; where one definition stands for itself
-and is a part of others; and everywhere in a schema with ``$dynamicRef``, ``$recursiveRef`` or an inner ``$id``.
+may mean allowing more; where one alternative is free to have any property; where a part of others is not referred to
+but stands there itself; and everywhere in a schema with ``$dynamicRef``, ``$recursiveRef`` or an inner ``$id``. What is
+no schema (``properties`` that are a number) stays as it is, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 from mcp_workbench.contracts.schemas.dialects import LATEST, dialect_of
-from mcp_workbench.contracts.schemas.references import ABSENT, resolve
+from mcp_workbench.controls.surveying import Survey
+from mcp_workbench.controls.weighing import as_map
 
-_SAYS_MORE: Final = (
-    "additionalProperties",
-    "patternProperties",
-    "unevaluatedProperties",
-    "propertyNames",
-    "minProperties",
-)
-_UNIONS: Final = ("anyOf", "oneOf")
-_ELSEWHERE: Final = ("$dynamicRef", "$recursiveRef")
-_MOST_ALIASES: Final = 20
-
-_Room = Literal["named", "pattern", "other", "item", "rest", "contains"]
-# One schema for what is inside of an object or array: in which way, under which name, and in which of the schemas that
-# hold for the same value.
-_Child = tuple[_Room, object, Any, "_Member"]
+# By these words a reference may lead to another place than it says; what has one of the others may stand only once.
+_ELSEWHERE: Final = ("$dynamicRef", "$recursiveRef", "$id")
+_ONLY_ONCE: Final = ("$anchor", "$dynamicAnchor")
+_MOST_COPIES: Final = 100
+# What holds values and no schemas, and what holds schemas by names that are no keywords.
+_VALUES: Final = ("const", "default", "enum", "example", "examples")
+_MAPS: Final = ("$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties")
 
 
 def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,262 +45,100 @@ def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
     dialect = dialect_of(schema["$schema"]) if "$schema" in schema else LATEST
     if dialect is None:
         return whole
-    survey = _Survey(whole, dialect.words, refs_stand_alone=dialect.year <= 7)
+    survey = Survey(whole, dialect.words, refs_stand_alone=dialect.year <= 7)
     try:
-        if _leads_elsewhere(whole):
+        # The whole may have a name; what has one inside of it is a document of its own.
+        if _says({word: each for word, each in whole.items() if word != "$id"}, _ELSEWHERE):
             return whole
         survey.visit(whole, allowed=True)
-        rewritten = _rewritten(whole, survey.closable())
+        return _Rewriting(whole, survey, "definitions" if dialect.year <= 7 else "$defs").done()
     except RecursionError:
         return whole
-    assert isinstance(rewritten, dict)
-    return rewritten
 
 
-@dataclass(frozen=True, slots=True)
-class _Member:
-    """One of the schemas that hold for a value; ``positive`` if refusing more here can only refuse more there."""
-
-    schema: dict[str, Any]
-    positive: bool
-
-
-@dataclass(slots=True, eq=False)
-class _Cluster:
-    """All schemas that hold for the values at one place, the first of them at its head.
-
-    Attributes:
-        head: where the place's schema begins.
-        members: the head, and what it is put together from.
-        named: whether any of them has ``properties``.
-        names: the properties that any of them names.
-        open: whether one of them says something of other properties, or cannot be read.
-    """
-
-    head: dict[str, Any]
-    members: list[_Member] = field(default_factory=list)
-    named: bool = False
-    names: set[str] = field(default_factory=set)
-    open: bool = False
-
-
-class _Survey:
-    """What is at which place of a schema.
+class _Rewriting:
+    """A schema as it is with those schemas closed that can be.
 
     Args:
         root: the whole schema.
-        words: the keywords that assert something in its draft.
-        refs_stand_alone: whether a ``$ref`` makes its neighbours mean nothing (draft 7 and older).
+        survey: what is known of it.
+        word: the keyword under which its draft has definitions.
     """
 
-    def __init__(self, root: dict[str, Any], words: frozenset[str], *, refs_stand_alone: bool) -> None:
+    def __init__(self, root: dict[str, Any], survey: Survey, word: str) -> None:
         self._root = root
-        self._words = words
-        self._refs_stand_alone = refs_stand_alone
-        # Schemas are known by their identity: one that stands in two places (an alias of YAML) must suit both.
-        self._clusters: dict[int, _Cluster] = {}
-        self._seen: set[tuple[int, bool]] = set()
-        self._denied: set[int] = set()
-        self._naming: dict[int, bool] = {}
+        self._closable = survey.closable()
+        self._word = word
+        self._names: dict[int, str] = {}
+        self._references: dict[int, str] = {}
+        self._copied: list[tuple[dict[str, Any], set[str]]] = []
+        taken = set(as_map(root.get(word)))
+        copies = {} if _says(root, _ONLY_ONCE) else survey.copies(self._closable)
+        for key, (alias, names) in copies.items():
+            head = id(alias.head)
+            if head not in self._names:
+                if len(self._names) == _MOST_COPIES or not isinstance(root.get(word, {}), dict):
+                    continue
+                self._names[head] = _free_name(alias.schema["$ref"], taken)
+                self._copied.append((alias.head, names))
+            self._references[key] = f"#/{word}/{self._names[head]}"
 
-    def visit(self, schema: Any, *, allowed: bool) -> None:
-        """Take in the schema of a place, and those of the places in it."""
-        head = self._meant(schema)
-        if not isinstance(head, dict) or (id(head), allowed) in self._seen:
-            return
-        self._seen.add((id(head), allowed))
-        cluster = self._clusters.get(id(head))
-        if cluster is None:
-            cluster = self._clusters[id(head)] = _Cluster(head)
-            self._gather(head, cluster, positive=True)
-        if not allowed:
-            self._denied.update(id(member.schema) for member in cluster.members)
-        children = [child for member in cluster.members for child in _children(member)]
-        for child in children:
-            self.visit(child[2], allowed=allowed and child[3].positive and _stands_alone(child, children))
+    def done(self) -> dict[str, Any]:
+        """Return the whole schema."""
+        made: dict[str, Any] = self._rewritten(self._root)
+        if self._copied:
+            copies = {self._names[id(head)]: _shut(self._inside(head), names) for head, names in self._copied}
+            made[self._word] = {**made.get(self._word, {}), **copies}
+        return made
 
-    def closable(self) -> dict[int, set[str]]:
-        """Return the schemas to be closed by their identity, with the names that they take."""
-        clusters = self._clusters.values()
-        sound = {id(each.head) for each in clusters if each.named and not each.open and self._always_names(each.head)}
-        hindered = {
-            id(member.schema)
-            for each in clusters
-            for member in each.members
-            if member.schema is not each.head
-            and (own := self._clusters.get(id(member.schema))) is not None
-            and not (id(each.head) in sound and each.names <= own.names)
-        }
-        return {head: self._clusters[head].names for head in sound - hindered - self._denied}
+    def _rewritten(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._rewritten(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        made = self._inside(value)
+        names = self._closable.get(id(value))
+        if id(value) in self._references:
+            made["$ref"] = self._references[id(value)]
+        return made if names is None else _shut(made, names)
 
-    def _meant(self, schema: Any) -> Any:
-        """Return the schema that one stands for that only refers to it, or allows null beside it."""
-        for _ in range(_MOST_ALIASES):
-            if not isinstance(schema, dict):
-                return schema
-            words = [word for word in schema if word in self._words]
-            if "$ref" in schema and (words == ["$ref"] or self._refs_stand_alone):
-                target = resolve(self._root, schema["$ref"])
-            elif len(words) == 1 and words[0] in ("allOf", *_UNIONS):
-                branches = [each for each in _list(schema[words[0]]) if not _is_scalar(each)]
-                target = branches[0] if len(branches) == 1 else ABSENT
-            else:
-                return schema
-            if target is ABSENT:
-                return schema
-            schema = target
-        return schema
-
-    def _gather(self, schema: Any, cluster: _Cluster, *, positive: bool) -> None:
-        """Take in a schema that holds for the cluster's place, and those that hold with it."""
-        if not isinstance(schema, dict):
-            return
-        member = _Member(schema, positive)
-        if any(each.schema is schema and each.positive == positive for each in cluster.members):
-            return
-        cluster.members.append(member)
-        if not positive:
-            self._denied.add(id(schema))
-        if "$ref" in schema:
-            target = resolve(self._root, schema["$ref"])
-            cluster.open |= target is ABSENT
-            self._gather(target, cluster, positive=positive)
-            if self._refs_stand_alone:
-                return
-        if _takes(schema, "object"):
-            cluster.open |= any(word in schema for word in _SAYS_MORE)
-            cluster.named |= "properties" in schema
-            cluster.names |= _names(schema)
-        for word in ("allOf", "anyOf"):
-            for each in _list(schema.get(word)):
-                self._gather(each, cluster, positive=positive)
-        one_of = _list(schema.get("oneOf"))
-        # More than one may never match: what refuses more in one of them may let the value pass.
-        alone = sum(not _is_scalar(each) for each in one_of) == 1
-        for each in one_of:
-            self._gather(each, cluster, positive=positive and alone)
-        for word in ("not", "if"):
-            self._gather(schema.get(word), cluster, positive=False)
-        for word in ("then", "else"):
-            self._gather(schema.get(word), cluster, positive=positive)
-        for word in ("dependentSchemas", "dependencies"):
-            for each in _map(schema.get(word)).values():
-                self._gather(each, cluster, positive=positive)
-
-    def _always_names(self, schema: Any) -> bool:
-        """Return whether an object can be valid only by a schema that names properties."""
-        if not isinstance(schema, dict):
-            return schema is False
-        if id(schema) not in self._naming:
-            self._naming[id(schema)] = False  # what is found if it refers to itself
-            self._naming[id(schema)] = self._names_something(schema)
-        return self._naming[id(schema)]
-
-    def _names_something(self, schema: dict[str, Any]) -> bool:
-        by_reference = "$ref" in schema and self._always_names(resolve(self._root, schema["$ref"]))
-        if by_reference or ("$ref" in schema and self._refs_stand_alone):
-            return by_reference
-        return (
-            "properties" in schema
-            or not _takes(schema, "object")
-            or any(self._always_names(each) for each in _list(schema.get("allOf")))
-            or any(
-                bool(branches := _list(schema.get(word))) and all(self._always_names(each) for each in branches)
-                for word in _UNIONS
-            )
-        )
+    def _inside(self, value: dict[str, Any]) -> dict[str, Any]:
+        return {word: self._rewritten(each) for word, each in value.items()}
 
 
-def _children(member: _Member) -> Iterator[_Child]:
-    """Yield the schemas for what is inside of the values that a schema holds for."""
-    schema = member.schema
-    for name, each in _map(schema.get("properties")).items():
-        yield "named", name, each, member
-    for name, each in _map(schema.get("patternProperties")).items():
-        yield "pattern", name, each, member
-    for word in ("additionalProperties", "unevaluatedProperties"):
-        if isinstance(schema.get(word), dict):
-            yield "other", word, schema[word], member
-    items = schema.get("items")
-    for word in ("prefixItems", "items"):
-        for number, each in enumerate(_list(schema.get(word))):
-            yield "item", number, each, member
-    for word in ("additionalItems", "unevaluatedItems"):
-        if isinstance(schema.get(word), dict):
-            yield "rest", word, schema[word], member
-    if isinstance(items, dict):
-        yield "rest", "items", items, member
-    if isinstance(schema.get("contains"), dict):
-        # With a greatest number, an item that is refused may let the array pass.
-        yield "contains", None, schema["contains"], _Member(schema, member.positive and "maxContains" not in schema)
+def _shut(schema: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """Return a schema that takes these names and no others."""
+    properties = as_map(schema.get("properties"))
+    if missing := sorted(names - properties.keys(), key=str):
+        schema = {**schema, "properties": {**properties, **{name: {} for name in missing}}}
+    return {**schema, "additionalProperties": False}
 
 
-def _stands_alone(child: _Child, children: list[_Child]) -> bool:
-    """Return whether no other schema may hold for the same value inside of the object or array."""
-    room, name, _, member = child
-    objects = ("named", "pattern", "other")
-    rivals = [each for each in children if each is not child and (each[0] in objects) == (room in objects)]
-    for other_room, other_name, _, other in rivals:
-        if {room, other_room} & {"pattern", "contains"} or "unevaluated" in f"{name} {other_name}":
-            return False
-        if other.schema is not member.schema and not (room == other_room == "named" and name != other_name):
-            return False
-    return True
+def _free_name(reference: str, taken: set[str]) -> str:
+    """Return a name for the closed copy of a definition, and take it; people read it in listings."""
+    last = reference.rpartition("/")[2][:60]
+    stem = "".join(each for each in last if each.isascii() and (each.isalnum() or each in "_-")) or "Object"
+    number = 1
+    while (name := f"{stem}_alone" if number == 1 else f"{stem}_alone_{number}") in taken:
+        number += 1
+    taken.add(name)
+    return name
 
 
-def _rewritten(value: Any, closable: Mapping[int, set[str]]) -> Any:
-    """Return a schema, or what is in one, with those schemas closed that can be."""
-    if isinstance(value, list):
-        return [_rewritten(each, closable) for each in value]
-    if not isinstance(value, dict):
-        return value
-    made = {word: _rewritten(each, closable) for word, each in value.items()}
-    names = closable.get(id(value))
-    if names is not None:
-        if missing := sorted(names - made.get("properties", {}).keys()):
-            made["properties"] = {**made.get("properties", {}), **{name: {} for name in missing}}
-        made["additionalProperties"] = False
-    return made
+def _says(schema: Any, words: Collection[str], *, named: bool = False) -> bool:
+    """Return whether a schema, or one in it, has one of some words with a text.
 
-
-def _leads_elsewhere(schema: Any, depth: int = 0) -> bool:
-    """Return whether a schema has words by which a reference may lead to another place than it says."""
+    Args:
+        schema: a schema, or what is in one.
+        words: the words.
+        named: whether what stands here are names of schemas, and no keywords.
+    """
     if isinstance(schema, list):
-        return any(_leads_elsewhere(each, depth + 1) for each in schema)
+        return any(_says(each, words) for each in schema)
     if not isinstance(schema, dict):
         return False
-    if any(isinstance(schema.get(word), str) for word in (*_ELSEWHERE, "$id")) and (depth or "$id" not in schema):
-        return True
-    return any(_leads_elsewhere(each, depth + 1) for each in schema.values())
-
-
-def _names(schema: Mapping[str, Any]) -> set[str]:
-    """Return the names of properties that a schema speaks of."""
-    found = set(_map(schema.get("properties")))
-    lists = [schema.get("required"), *_map(schema.get("dependentRequired")).values()]
-    lists += _map(schema.get("dependencies")).values()
-    for each in lists:
-        found |= {name for name in _list(each) if isinstance(name, str)}
-    for word in ("dependentRequired", "dependentSchemas", "dependencies"):
-        found |= set(_map(schema.get(word)))
-    return found
-
-
-def _takes(schema: Mapping[str, Any], kind: str) -> bool:
-    said = schema.get("type", kind)
-    return said == kind or (isinstance(said, list) and kind in said)
-
-
-def _is_scalar(schema: Any) -> bool:
-    """Return whether a schema plainly allows neither objects nor arrays."""
-    if not isinstance(schema, dict):
-        return schema is False
-    return not _takes(schema, "object") and not _takes(schema, "array")
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _map(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+    return any(
+        (word in words and isinstance(each, str)) or _says(each, words, named=not named and word in _MAPS)
+        for word, each in schema.items()
+        if named or word not in _VALUES
+    )

@@ -10,9 +10,10 @@ import jsonschema_rs
 from mcp_workbench.untrusted import one_line
 
 # Patterns without look-around and back-references run in linear time, whatever the text: the engine hands them to an
-# automaton. For the others it goes back at most this often for each place where a match may begin; then the text counts
-# as no match. Less would refuse good texts: a look-ahead at each character is good for 10,000 of them. Text made to go
-# back at each of its places took 23 us a character: such a pattern wants a maxLength beside it.
+# automaton. For the others it goes back at most this often for each place where a match may begin. Then it gives up,
+# and that proves nothing: the value is invalid, below "not" and "if" as well, unless the rest of the schema settles it
+# either way (measured; see the tests). Less would refuse good texts: a look-ahead at each character is good for 10,000
+# of them. Text made to go back at each of its places took 23 us a character: such a pattern wants a maxLength, too.
 _PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=10_000)
 
 

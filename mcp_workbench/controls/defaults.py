@@ -16,7 +16,8 @@ from mcp_workbench.controls.compiling import UncompilableError, compiled
 
 _MOST_DEFAULTS: Final = 100
 _MOST_NESTING: Final = 8
-_DOCUMENT: Final = ("$schema", "$id", "$defs", "definitions")
+DOCUMENT: Final = ("$schema", "$id", "$defs", "definitions")
+"""What a schema has for all its parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def part(root: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
         root: the whole schema.
         schema: the part.
     """
-    return {**{word: root[word] for word in _DOCUMENT if word in root}, **schema}
+    return {**{word: root[word] for word in DOCUMENT if word in root}, **schema}
 
 
 @dataclass(slots=True)

@@ -108,7 +108,7 @@ class ExecutionStage:
 
     @property
     def left_behind(self) -> int:
-        """How many runs go on although their calls are over, on loops that still run: what is left of others is not known."""
+        """How many runs go on although their calls are over; of those whose event loop has ended nothing is known."""
         return len(self._left_behind)
 
     def _admission(self, call: Call, started_ns: int) -> Admission:
@@ -167,7 +167,17 @@ class ExecutionStage:
 class _Execution:
     """One call's way through this stage, once it has its place."""
 
-    __slots__ = ("_call", "_call_next", "_contract", "_ctx", "_failure", "_grace_s", "_kept", "attempt", "may_run_again")
+    __slots__ = (
+        "_call",
+        "_call_next",
+        "_contract",
+        "_ctx",
+        "_failure",
+        "_grace_s",
+        "_kept",
+        "attempt",
+        "may_run_again",
+    )
 
     def __init__(
         self,
@@ -245,8 +255,10 @@ class _Execution:
             what = "the tool was stopped, but " + ("may have taken effect in part, and " if changes else "")
             what += "threads, tasks or processes that it started may go on; ask for less, or allow more time"
         else:
-            what = "the tool ended too late"
-            what += ", and may have taken effect; look what it did before you try again" if changes else "; ask for less"
+            advice = (
+                ", and may have taken effect; look what it did before you try again" if changes else "; ask for less"
+            )
+            what = f"the tool ended too late{advice}"
         failure = Failure(
             "timeout",
             f"the call was not done by its deadline of {self._call.deadline_ms} ms; {what}",

@@ -6,7 +6,7 @@ validator change with its version. Only names of unknown properties are told, bo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -21,9 +21,15 @@ MOST_FAULTS: Final = 8
 
 _TOLD: Final = 3
 _NAME: Final = 60
+_PATTERN: Final = 100
 _POINTER: Final = 300
 _OPTIONS: Final = 10
 _UNION_DEPTH: Final = 4
+# The engine gave up: whether the text matches is not known.
+_GIVEN_UP: Final = (
+    jsonschema_rs.ValidationErrorKind.BacktrackLimitExceeded,
+    jsonschema_rs.ValidationErrorKind.RegexEngineFailure,
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,6 +51,19 @@ class Fault:
         """Return a fault at the place to which names and numbers lead."""
         return cls(pointer(path), rule, problem)
 
+    @classmethod
+    def of_rule(cls, path: Iterable[object], rule: str, asked: Any) -> Self:
+        """Return a fault in the words of its rule.
+
+        Args:
+            path: the names and numbers that lead to its place.
+            rule: the keyword of the schema that is not met.
+            asked: what the schema says there; for ``required`` the name that is missing, for ``additionalProperties``
+                the one that is too many.
+        """
+        say = _WORDS.get(rule, lambda _: f"must meet {one_line(rule, _NAME)} of the schema")
+        return cls(pointer(path), rule, say(asked))
+
     def told(self) -> dict[str, str]:
         """Return it as JSON."""
         return {"at": self.at, "rule": self.rule, "problem": self.problem}
@@ -56,14 +75,17 @@ def pointer(path: Iterable[object]) -> str:
     return one_line("".join(f"/{part}" for part in parts), _POINTER)
 
 
-def faults_in(errors: Iterable[jsonschema_rs.ValidationError], path: Sequence[object] = ()) -> list[Fault]:
+def faults_in(
+    errors: Iterable[jsonschema_rs.ValidationError], schema: Mapping[str, Any], path: Sequence[object] = ()
+) -> list[Fault]:
     """Return what a validator's errors say, in one order whatever order they came in.
 
     Args:
         errors: the errors.
+        schema: the schema that the value was held against.
         path: where the value stands that was validated.
     """
-    return sorted({fault for error in errors for fault in _read(error, path, 0)})
+    return sorted({fault for error in errors for fault in _read(error, schema, path, 0)})
 
 
 def refusal(tool: str, faults: Sequence[Fault]) -> Failure:
@@ -91,22 +113,39 @@ def told(faults: Sequence[Fault]) -> dict[str, Any]:
     return details
 
 
-def _read(error: jsonschema_rs.ValidationError, path: Sequence[object], depth: int) -> Iterator[Fault]:
+def _read(
+    error: jsonschema_rs.ValidationError, schema: Mapping[str, Any], path: Sequence[object], depth: int
+) -> Iterator[Fault]:
     kind = error.kind
     rule = kind.name
-    place = pointer([*path, *error.instance_path])
-    if rule == "anyOf" and depth < _UNION_DEPTH and (inner := _beside_null(kind.value)) is not None:
+    place = [*path, *error.instance_path]
+    if isinstance(kind, _GIVEN_UP):
+        # The library's texts for these hold no pattern, and are nobody's business.
+        yield Fault.at_place(place, "pattern", _given_up(schema, error.schema_path))
+    elif rule == "anyOf" and depth < _UNION_DEPTH and (inner := _beside_null(kind.value)) is not None:
         for each in inner:
             if each.kind.name == "type" and each.instance_path == error.instance_path:
-                yield Fault(place, "type", f"{_type(each.kind.value)} or null")
+                yield Fault.at_place(place, "type", f"{_type(each.kind.value)} or null")
             else:
-                yield from _read(each, path, depth + 1)
+                yield from _read(each, schema, path, depth + 1)
     elif rule in ("additionalProperties", "unevaluatedProperties"):
         for name in kind.value:
-            yield Fault(place, rule, f"must not have {_quoted(name)}")
+            yield Fault.of_rule(place, rule, name)
     else:
-        say = _WORDS.get(rule, lambda _: f"must meet {one_line(rule, _NAME)} of the schema")
-        yield Fault(place, rule, say(kind.value))
+        yield Fault.of_rule(place, rule, kind.value)
+
+
+def _given_up(schema: Mapping[str, Any], path: Sequence[str | int]) -> str:
+    """Return the words for a text that a pattern cannot be held against within the bound of the engine."""
+    found: Any = schema
+    for step in path:
+        if isinstance(found, Mapping):
+            found = found.get(step)
+        else:
+            found = found[step] if isinstance(found, list) and isinstance(step, int) and step < len(found) else None
+    # In patternProperties the pattern is the name itself.
+    pattern = found if isinstance(found, str) else path[-1]
+    return f"must be shorter or simpler: it takes too long to hold it against the pattern {one_line(pattern, _PATTERN)}"
 
 
 def _beside_null(branches: list[list[jsonschema_rs.ValidationError]]) -> list[jsonschema_rs.ValidationError] | None:
@@ -130,7 +169,8 @@ def _json(value: object) -> str:
 _ARTICLES: Final = {"array": "an", "integer": "an", "object": "an"}
 
 
-def _type(types: list[str]) -> str:
+def _type(types: str | list[str]) -> str:
+    types = [types] if isinstance(types, str) else types
     names = [name if name == "null" else f"{_ARTICLES.get(name, 'a')} {name}" for name in sorted(types)]
     return f"must be {' or '.join(names)}"
 
@@ -165,7 +205,7 @@ _WORDS: Final[dict[str, Callable[[Any], str]]] = {
     "maxItems": lambda limit: f"must have at most {limit} items",
     "minProperties": lambda limit: f"must have at least {limit} properties",
     "maxProperties": lambda limit: f"must have at most {limit} properties",
-    "pattern": lambda pattern: f"must match the pattern {one_line(pattern, 100)}",
+    "pattern": lambda pattern: f"must match the pattern {one_line(pattern, _PATTERN)}",
     "format": _format,
     "uniqueItems": lambda _: "must not hold a value twice",
     "contains": lambda _: "must hold as many items of a kind as the schema says",
@@ -174,6 +214,8 @@ _WORDS: Final[dict[str, Callable[[Any], str]]] = {
     "not": lambda _: "must not be of the form that the schema excludes",
     "falseSchema": lambda _: "must be left out",
     "propertyNames": lambda _: "must have only names that the schema allows",
+    "additionalProperties": lambda name: f"must not have {_quoted(name)}",
+    "unevaluatedProperties": lambda name: f"must not have {_quoted(name)}",
     "additionalItems": lambda _: "must not have more items than the schema names",
     "unevaluatedItems": lambda _: "must not have more items than the schema names",
 }

@@ -17,16 +17,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import jsonschema_rs
-
 from mcp_workbench.controls.arguments import checked
 from mcp_workbench.controls.call import Call, current_call
 from mcp_workbench.controls.closing import closed
-from mcp_workbench.controls.compiling import UncompilableError, compiled
+from mcp_workbench.controls.compiling import UncompilableError
 from mcp_workbench.controls.defaults import Defaults, defaults_of
-from mcp_workbench.controls.failures import Failure
-from mcp_workbench.controls.faults import Fault, faults_in, refusal
-from mcp_workbench.controls.locating import MOST_LISTED, first_faults
+from mcp_workbench.controls.failures import Failure, no_such_tool
+from mcp_workbench.controls.faults import Fault, refusal
+from mcp_workbench.controls.locating import Check
+from mcp_workbench.controls.per_tool import PerTool
 from mcp_workbench.untrusted import one_line
 
 if TYPE_CHECKING:
@@ -46,15 +45,13 @@ class _Prepared:
     """What is made once for a tool, until it changes.
 
     Attributes:
-        entry: the tool.
         schema: the schema that holds for its arguments.
-        validator: that schema, made ready; ``None`` if it cannot be used.
+        check: that schema, made ready; ``None`` if it cannot be used.
         defaults: what is filled in.
     """
 
-    entry: ToolEntry
     schema: dict[str, Any]
-    validator: jsonschema_rs.Validator | None
+    check: Check | None
     defaults: Defaults
 
 
@@ -69,7 +66,7 @@ class InputsStage:
     def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
         self._catalogue = catalogue
         self._settings = settings
-        self._ready: dict[str, _Prepared] = {}
+        self._ready = PerTool(self._made)
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Go on with arguments that are valid; end the call otherwise."""
@@ -81,9 +78,8 @@ class InputsStage:
         try:
             entry = self._catalogue.known(call.tool) or await self._catalogue.find(call.tool, ctx)
             if entry is None:
-                name = one_line(call.tool, 60)
-                raise Failure("unknown_tool", f'there is no tool "{name}"; list the tools to see which there are')
-            arguments = self._valid(self._prepared(entry), call, sent)
+                raise no_such_tool(call.tool)
+            arguments = self._valid(self._ready.of(entry), call, sent)
         except Failure as failure:
             call.mark("inputs", started_ns, failure)
             raise
@@ -99,33 +95,28 @@ class InputsStage:
         Args:
             tool: the tool as it goes over the wire; it is not changed.
         """
-        entry = self._catalogue.known(tool["name"])
+        entry = self._catalogue.as_listed(tool["name"])
         own = tool.get("inputSchema")
         if entry is None:
             return tool
-        schema = _with_headers(self._prepared(entry).schema, own)
+        schema = _with_headers(self._ready.of(entry).schema, own)
         return tool if schema == own else {**tool, "inputSchema": schema}
-
-    def _prepared(self, entry: ToolEntry) -> _Prepared:
-        ready = self._ready.get(entry.name)
-        if ready is None or ready.entry is not entry:
-            ready = self._ready[entry.name] = self._made(entry)
-        return ready
 
     def _made(self, entry: ToolEntry) -> _Prepared:
         refuse = self._settings.unknown_arguments == "refuse"
         schema = closed(entry.input_schema) if refuse else dict(entry.input_schema)
         try:
-            validator = compiled(schema)
+            check = Check(schema)
         except UncompilableError as error:
             _LOG.error("no call of the tool %r is let through: its input schema: %s", one_line(entry.name, 60), error)
-            return _Prepared(entry, schema, None, Defaults())
+            return _Prepared(schema, None, Defaults())
         defaults = defaults_of(schema) if self._settings.fill_defaults else Defaults()
-        return _Prepared(entry, schema, validator, defaults)
+        return _Prepared(schema, check, defaults)
 
     def _valid(self, ready: _Prepared, call: Call, sent: Any) -> dict[str, Any]:
         """Return arguments that are valid and complete."""
-        if ready.validator is None:
+        check = ready.check
+        if check is None:
             raise Failure(
                 "internal",
                 "the tool cannot be called: the schema of its arguments cannot be used; tell the server's people",
@@ -134,32 +125,27 @@ class InputsStage:
         if type(arguments) is not dict:
             raise refusal(call.tool, [Fault("", "type", "must be an object")])
         limits = self._settings
-        values = checked(call.tool, arguments, max_bytes=limits.max_argument_bytes, max_depth=limits.max_argument_depth)
+        checked(call.tool, arguments, max_bytes=limits.max_argument_bytes, max_depth=limits.max_argument_depth)
         if ready.defaults:
             filled: dict[str, Any] = {}
             complete = ready.defaults.fill(arguments, filled)
-            if ready.validator.is_valid(complete):
+            if check.allows(complete):
                 call.defaults.update(filled)
                 return complete
             if not filled:
-                raise _refused(ready, call, arguments, values)
+                raise refusal(call.tool, check.faults(arguments))
         # Without defaults: they are no reason to refuse what is valid.
-        if ready.validator.is_valid(arguments):
+        if check.allows(arguments):
             return arguments
-        raise _refused(ready, call, arguments, values)
-
-
-def _refused(ready: _Prepared, call: Call, arguments: dict[str, Any], values: int) -> Failure:
-    assert ready.validator is not None
-    if values > MOST_LISTED:
-        return refusal(call.tool, first_faults(ready.schema, arguments))
-    return refusal(call.tool, faults_in(ready.validator.iter_errors(arguments)))
+        raise refusal(call.tool, check.faults(arguments))
 
 
 def _with_headers(schema: dict[str, Any], own: Any) -> dict[str, Any]:
     """Return a schema with the header annotations of the tool's own."""
-    before: Mapping[str, Any] = own.get("properties", {}) if isinstance(own, Mapping) else {}
-    properties = schema.get("properties", {})
+    before = own.get("properties") if isinstance(own, Mapping) else None
+    properties = schema.get("properties")
+    if not isinstance(before, Mapping) or not isinstance(properties, Mapping):
+        return schema
     marked = {
         name: {**properties[name], _HEADER: each[_HEADER]}
         for name, each in before.items()

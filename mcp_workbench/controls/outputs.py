@@ -14,27 +14,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-import jsonschema_rs
 import pydantic_core
 
 from mcp_workbench.controls.answers import failure_from, failure_in, passes, wire
 from mcp_workbench.controls.call import Call, current_call
 from mcp_workbench.controls.catalogue import Catalogue, ToolEntry
-from mcp_workbench.controls.compiling import UncompilableError, compiled
+from mcp_workbench.controls.compiling import UncompilableError
 from mcp_workbench.controls.failures import Failure, error_result
 from mcp_workbench.controls.faults import MOST_FAULTS, Fault, pointer, told
+from mcp_workbench.controls.locating import Check
 from mcp_workbench.controls.log import correlate_crashes, log_failure
+from mcp_workbench.controls.per_tool import PerTool
 from mcp_workbench.controls.scrubbing import read_environment
 from mcp_workbench.controls.settings import Settings
 
 if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
-# Faults are sorted, so more are read than told; a long list of wrong items has one for each.
-_MOST_READ: Final = 1_000
+_BROKEN: Final = "is not what the output schema says"
 _HELD_BACK: Final = "it was held back; tell the people who run the server"
 
 
@@ -49,7 +48,7 @@ class OutputsStage:
     def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
         self._catalogue = catalogue
         self._settings = settings
-        self._validators: dict[str, tuple[ToolEntry, jsonschema_rs.Validator | UncompilableError]] = {}
+        self._checks = PerTool(_check)
         read_environment()
         correlate_crashes()
 
@@ -98,42 +97,43 @@ class OutputsStage:
         limit = self._settings.max_result_bytes
         if limit is not None and len(text) > limit:
             return len(text), _too_large(len(text), limit)
-        schema = None if entry is None else entry.output_schema
-        if entry is None or schema is None or not self._settings.check_results:
+        if entry is None or entry.output_schema is None or not self._settings.check_results:
             return len(text), None
-        return len(text), self._against_schema(answer, entry, schema)
+        return len(text), self._against_schema(answer, entry)
 
-    def _against_schema(self, answer: Mapping[str, Any], entry: ToolEntry, schema: Mapping[str, Any]) -> Failure | None:
-        known = self._validators.get(entry.name)
-        if known is None or known[0] is not entry:
-            known = self._validators[entry.name] = (entry, _validator(schema))
-        validator = known[1]
-        if isinstance(validator, UncompilableError):
-            return _invalid("has an output schema against which no result can be held", validator)
+    def _against_schema(self, answer: Mapping[str, Any], entry: ToolEntry) -> Failure | None:
+        check = self._checks.of(entry)
+        if isinstance(check, UncompilableError):
+            return _invalid("has an output schema against which no result can be held", check)
         if "structuredContent" not in answer:
             return _invalid("has no structured content, though its output schema asks for it")
         content = answer["structuredContent"]
         try:
-            return None if validator.is_valid(content) else _against(validator, content)
+            return None if check.allows(content) else _against(check, content)
         except ValueError as error:
             return _invalid("is nested too deep to be held against its output schema", error)
 
 
-def _validator(schema: Mapping[str, Any]) -> jsonschema_rs.Validator | UncompilableError:
+def _check(entry: ToolEntry) -> Check | UncompilableError:
+    assert entry.output_schema is not None
     try:
-        return compiled(schema)
+        return Check(entry.output_schema)
     except UncompilableError as error:
         return error
 
 
-def _against(validator: jsonschema_rs.Validator, content: object) -> Failure:
+def _against(check: Check, content: object) -> Failure:
     """Return the failure that names where the result is not what the schema says, without its values."""
-    errors = list(islice(validator.iter_errors(content), _MOST_READ))
-    faults = sorted(
-        {Fault.at_place(error.instance_path, error.kind.name, "is not what the output schema says") for error in errors}
-    )
+    errors = check.errors(content)
+    if errors is None:
+        found = check.first_faults(content)
+        places = {Fault(fault.at, fault.rule, _BROKEN) for fault in found}
+        story = "; ".join(f"{fault.at}: {fault.problem}" for fault in found[:MOST_FAULTS])
+    else:
+        places = {Fault.at_place(error.instance_path, error.kind.name, _BROKEN) for error in errors}
+        story = "; ".join(f"{pointer(error.instance_path)}: {error.message}" for error in errors[:MOST_FAULTS])
+    faults = sorted(places)
     first = faults[0]
-    story = "; ".join(f"{pointer(error.instance_path)}: {error.message}" for error in errors[:MOST_FAULTS])
     return _invalid(
         f"breaks {first.rule!r} of its output schema at {first.at or 'the top'}", ValueError(story), told(faults)
     )

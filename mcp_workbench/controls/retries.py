@@ -74,7 +74,7 @@ class RetryBudget:
         self._ahead = _MOST_TOKENS if share else 0.0
 
     def count_call(self) -> None:
-        """Note a call that was run: it pays for a share of a retry; one that was refused is no load, and pays nothing."""
+        """Note a call that was run: it pays for a share of a retry. One that was refused is no load, and pays none."""
         if self._ahead > 0:
             self._ahead -= self._share
         else:

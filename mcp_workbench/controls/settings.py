@@ -28,13 +28,14 @@ class Settings(BaseModel):
         fill_defaults: whether missing optional arguments get the default of the contract or schema (yes).
         deadline_ms: the deadline of a tool whose contract has none, in milliseconds; ``None`` for none (30000).
         stop_grace_ms: how long a stopped tool may take to clean up before the caller is answered (50).
-        concurrency: how many calls run at once; ``None`` for no limit (64).
+        concurrency: how many calls run at once, as many as the SDK has threads for; ``None`` for no limit (40).
         concurrency_per_tool: how many calls of one tool run at once; ``None`` for no limit (32).
         queue: how many calls may wait for a place to run; one more is refused at once (128).
         retry_after_ms: what an overloaded server tells its callers to wait (1000).
         attempts: how often a tool is run for one call, if its contract allows retries; 1 for no retry (3).
         backoff_ms: the longest wait before the first retry; it doubles each time (50).
-        max_backoff_ms: the longest wait before any retry (2000).
+        max_backoff_ms: the longest wait before any retry; a tool that asks for a longer one is not run again
+            (2000).
         retry_budget: how many retries there are for each call of a tool, in the long run (0.2).
         max_result_bytes: the greatest size of a result as JSON, in bytes; ``None`` for none (1000000).
         check_results: whether results are held against the output schema (yes).
@@ -70,7 +71,9 @@ class Settings(BaseModel):
     stop_grace_ms: Annotated[int, Field(strict=True, ge=0, le=5_000)] = Field(
         default=50, description="How long a stopped tool may take to clean up before the caller is answered."
     )
-    concurrency: _Count | None = Field(default=64, description="How many calls run at once; null for no limit.")
+    concurrency: _Count | None = Field(
+        default=40, description="How many calls run at once, as many as the SDK has threads for; null for no limit."
+    )
     concurrency_per_tool: _Count | None = Field(
         default=32, description="How many calls of one tool run at once; null for no limit."
     )
@@ -82,7 +85,10 @@ class Settings(BaseModel):
         default=3, description="How often a tool is run for one call, if its contract allows retries; 1 for no retry."
     )
     backoff_ms: _Count = Field(default=50, description="The longest wait before the first retry; it doubles each time.")
-    max_backoff_ms: _Count = Field(default=2_000, description="The longest wait before any retry.")
+    max_backoff_ms: _Count = Field(
+        default=2_000,
+        description="The longest wait before any retry; a tool that asks for a longer one is not run again.",
+    )
     retry_budget: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.2, description="How many retries there are for each call of a tool, in the long run."
     )

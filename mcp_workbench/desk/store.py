@@ -83,8 +83,6 @@ def create(database: Path) -> None:
     Raises:
         UsageError: the file cannot be written.
     """
-    if database.parent.exists() and not database.parent.is_dir():
-        raise UsageError(f"{one_line(database.parent)!r} is a file; name the folder where the database is to be")
     try:
         if database.exists():
             return
@@ -96,6 +94,11 @@ def create(database: Path) -> None:
             # Others may have made it meanwhile, and may write into theirs already.
             if not database.exists():
                 new.replace(database)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(
+            f"the incident desk's database cannot be made at {one_line(database)!r}: {one_line(error.filename)!r} is a "
+            "file; name a folder that may be written"
+        ) from None
     except (OSError, ValueError, sqlite3.Error) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise UsageError(

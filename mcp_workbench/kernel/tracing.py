@@ -128,7 +128,10 @@ class Trace(Report):
         # With the stage switched off that runs the tool, the tool's time is in no stage.
         between_ms = _server_ms(story) - sum(stage.duration_ms for stage in story.stages)
         place = longest.stage if longest.duration_ms >= between_ms else "no stage"
-        told = f"{told}, {_server_ms(story):.2f} ms of them in the server, most in {place}"
+        if _server_ms(story) > self._latency_ms():
+            told = f"{told}; the server claims more time than that: do not believe its times"
+        else:
+            told = f"{told}, {_server_ms(story):.2f} ms of them in the server, most in {place}"
         failed = next((stage for stage in story.stages if stage.code is not None), None)
         return told if failed is None else f"{told}; it ended in {failed.stage}: {failed.code}"
 

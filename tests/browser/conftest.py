@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,13 +75,16 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             assert process.poll() is None, (place / "lab.log").read_text()
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/api", timeout=5):
                 break
+            # It needs the processor more than this does.
+            time.sleep(0.05)
         yield address
     finally:
         family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-        process.terminate()
-        # Asked while it is still starting, JupyterLab may never end.
-        for left in psutil.wait_procs(family, timeout=10)[1]:
-            left.kill()
+        # Not asked to end: JupyterLab would wait for its kernels, and while it is still starting it may never end.
+        for each in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(family, timeout=10)
         process.wait()
 
 
@@ -97,18 +101,14 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
-@pytest.fixture
-def run_notebook(lab: str, browser: Any) -> Iterator[Any]:
-    """Open a notebook by its name, run all its cells, and return the page."""
+@pytest.fixture(scope="module")
+def first_notebook(lab: str, browser: Any) -> Iterator[Any]:
+    """The page of the first notebook after all its cells have run."""
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
-
-    def run(name: str) -> Any:
-        page.goto(f"{lab}/doc/tree/{name}?reset", wait_until="domcontentloaded")
-        page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.context", timeout=60_000)
-        page.evaluate(READY)
-        page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-        page.wait_for_function(ALL_RUN, timeout=90_000)
-        return page
-
-    yield run
+    page.goto(f"{lab}/doc/tree/00_start_here.ipynb?reset", wait_until="domcontentloaded")
+    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.context", timeout=60_000)
+    page.evaluate(READY)
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_function(ALL_RUN, timeout=90_000)
+    yield page
     page.close()

@@ -14,10 +14,10 @@ def keep(part: Any, name: str) -> None:
         part.screenshot(path=f"{folder}/{name}.png")
 
 
-def test_a_newcomer_runs_the_first_notebook_fills_the_form_and_reads_the_result(run_notebook: Any) -> None:
+def test_a_newcomer_runs_the_first_notebook_fills_the_form_and_reads_the_result(first_notebook: Any) -> None:
     from playwright.sync_api import expect
 
-    page = run_notebook("00_start_here.ipynb")
+    page = first_notebook
     assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
     form = page.locator(".jupyter-widgets-output-area, .jp-OutputArea-output").filter(has=page.get_by_label("Tool"))
     form.first.scroll_into_view_if_needed()
@@ -45,11 +45,10 @@ def test_a_newcomer_runs_the_first_notebook_fills_the_form_and_reads_the_result(
     keep(page, "error")
 
 
-def test_every_input_of_the_form_has_a_label_and_the_form_changes_with_the_tool(run_notebook: Any) -> None:
+def test_every_input_of_the_form_has_a_label_and_the_form_changes_with_the_tool(first_notebook: Any) -> None:
     from playwright.sync_api import expect
 
-    page = run_notebook("00_start_here.ipynb")
-    form = page.locator(".jp-OutputArea-output").filter(has=page.get_by_label("Tool"))
+    form = first_notebook.locator(".jp-OutputArea-output").filter(has=first_notebook.get_by_label("Tool"))
     unlabelled = form.first.evaluate(
         "form => [...form.querySelectorAll('input, select, textarea')].filter(each => !each.labels?.length).length"
     )

@@ -80,22 +80,28 @@ def make_server(settings: Settings = LONG) -> MCPServer:
             stop(number, "")
         return "done"
 
+    free = threading.Event()
+
     @server.tool()
-    def block(seconds: float) -> str:
-        """Hold up a thread, whatever happens."""
-        time.sleep(seconds)
+    def block() -> str:
+        """Hold up a thread until somebody lets it go, whatever else happens."""
+        free.wait(10)
         return "done"
 
     @server.tool()
-    async def stubborn(ctx: Context[Any, Any], seconds: float) -> str:
-        """Take no notice of being cancelled."""
-        await ctx.report_progress(0)
-        until_s = time.monotonic() + seconds
-        while time.monotonic() < until_s:
+    async def stubborn() -> str:
+        """Take no notice of being cancelled until somebody lets it go."""
+        while not free.is_set():
             try:
-                await anyio.sleep(seconds)
+                await anyio.sleep(0.01)
             except asyncio.CancelledError:
                 continue
+        return "done"
+
+    @server.tool()
+    async def let_go() -> str:
+        """Let go what takes no notice of being cancelled."""
+        free.set()
         return "done"
 
     @server.tool()
@@ -168,7 +174,7 @@ async def stop_by_client(client: Client, number: int, tool: str = "nap") -> int:
     return cancelled_ns
 
 
-async def stop_by_deadline(client: Client, number: int, deadline_ms: int = 30, tool: str = "nap") -> dict[str, Any]:
+async def stop_by_deadline(client: Client, number: int, deadline_ms: int = 60, tool: str = "nap") -> dict[str, Any]:
     """Make a call that is not done by its deadline, and return its error object."""
     result = await client.call_tool(tool, {"number": number}, meta={DEADLINE_META: deadline_ms})
     assert isinstance(result.structured_content, dict)
@@ -192,15 +198,16 @@ async def stops_of(client: Client, numbers: list[int]) -> dict[str, tuple[int, f
     return stops
 
 
-async def held(client: Client, before: dict[str, int] | None = None) -> dict[str, int]:
-    """Return what the server's process holds, as soon as it is as before, or after some seconds."""
+async def left_behind(client: Client, before: dict[str, int]) -> dict[str, int]:
+    """Return what the server's process holds more than before, as soon as that is nothing, or after some seconds."""
     for _ in range(_TRIES):
         now = await told(client, "held")
-        # A closed connection is noticed a moment later.
-        if before is None or now == before:
+        # A closed connection is noticed a moment later. Less than before is no leak.
+        left = {what: now[what] - before[what] for what in before if now[what] > before[what]}
+        if not left:
             break
         await asyncio.sleep(0.02)
-    return now
+    return left
 
 
 if __name__ == "__main__":

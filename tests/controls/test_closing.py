@@ -187,6 +187,7 @@ def hold(seed: int, schemas: int, values: int) -> Counter[str]:
         before = copy.deepcopy(schema)
         shut = closed(schema)
         assert schema == before
+        counts["with copies"] += any(name.endswith("_alone") for name in shut["$defs"])
         was, now = compiled(schema), compiled(shut)
         for _ in range(values):
             value = maker.value(schema, [schema])
@@ -204,6 +205,7 @@ def test_a_closed_schema_refuses_unknown_names_and_nothing_else() -> None:
     counts = hold(seed=1, schemas=1_500, values=8)
     # It would prove nothing if nothing were closed, or nothing valid.
     assert counts["closed more"] >= 300
+    assert counts["with copies"] >= 30
     assert counts["named and valid"] >= 1_500
 
 
@@ -266,17 +268,59 @@ def test_what_names_its_properties_is_closed(schema: Schema, taken: list[Any], r
         pytest.param({**A, "$ref": "https://example.org/schema"}, id="leads to another document"),
         pytest.param({"$schema": "https://example.org/draft", **A}, id="a draft that nobody knows"),
         pytest.param({"$ref": "#"}, id="only itself"),
+        pytest.param({"properties": {"a": {**A, "$id": "urn:x"}}}, id="holds a document of its own"),
     ],
 )
 def test_what_cannot_be_closed_safely_stays_as_it_is(schema: Schema) -> None:
     assert closed(schema) == schema
 
 
-def test_a_definition_that_is_also_a_part_of_others_stays_open() -> None:
-    schema = {"properties": {"base": {"$ref": "#/$defs/A"}, "more": {"allOf": [{"$ref": "#/$defs/A"}, B]}}}
-    now = compiled(closed({**schema, "$defs": {"A": A}}))
-    assert now.is_valid({"base": {"a": 1, "z": 1}, "more": {"a": 1, "b": 1}})
-    assert not now.is_valid({"more": {"a": 1, "b": 1, "z": 1}})
+@pytest.mark.parametrize("together", ["allOf", "anyOf", "oneOf"])
+@pytest.mark.parametrize(("draft", "word"), [(LATEST, "$defs"), (DRAFT_7, "definitions")])
+def test_a_definition_that_stands_alone_and_in_a_union_is_closed_where_it_stands_alone(
+    together: str, draft: str, word: str
+) -> None:
+    part = {"$ref": f"#/{word}/A"}
+    alone = {"base": part, "maybe": {"anyOf": [dict(part), {"type": "null"}]}, "many": {"items": dict(part)}}
+    schema = {"properties": {**alone, "more": {together: [dict(part), {**B, "required": ["b"]}]}}}
+    now = compiled(closed({"$schema": draft, **schema, word: {"A": A}}))
+    one_of_both = {"a": 1} if together == "oneOf" else {"a": 1, "b": 1}
+    assert now.is_valid({"base": {"a": 1}, "maybe": None, "many": [{"a": 1}], "more": one_of_both})
+    for wrong in ({"base": {"z": 1}}, {"maybe": {"z": 1}}, {"many": [{"z": 1}]}):
+        assert not now.is_valid(wrong)
+
+
+def test_a_definition_has_one_closed_copy_with_a_name_that_was_free() -> None:
+    union = {"anyOf": [{"$ref": "#/$defs/A"}, B]}
+    places = {name: {"$ref": "#/$defs/A"} for name in "xyz"}
+    shut = closed({"properties": {**places, "u": union}, "$defs": {"A": A, "A_alone": True}})
+    assert {shut["properties"][name]["$ref"] for name in places} == {"#/$defs/A_alone_2"}
+    assert shut["$defs"] == {"A": A, "A_alone": True, "A_alone_2": {**A, "additionalProperties": False}}
+    assert shut["properties"]["u"]["anyOf"] == union["anyOf"]
+
+
+def test_a_part_of_others_that_may_stand_only_once_has_no_copy() -> None:
+    anchored = {**A, "$anchor": "here"}
+    schema = {"properties": {"a": {"$ref": "#/$defs/A"}, "u": {"allOf": [{"$ref": "#/$defs/A"}, B]}}}
+    now = compiled(closed({**schema, "$defs": {"A": anchored}}))
+    assert now.is_valid({"a": {"z": 1}, "u": {"a": 1, "b": 1}})
+
+
+@pytest.mark.parametrize("word", ["examples", "default", "const", "enum"])
+def test_what_stands_in_a_value_is_no_keyword(word: str) -> None:
+    value = {"$id": "urn:x", "$dynamicRef": "#x"}
+    said = [value] if word in ("examples", "enum") else value
+    now = compiled(closed({"properties": {"p": {**A, "not": {word: said, "required": ["z"]}}}}))
+    assert not now.is_valid({"zz": 1})
+    # A property may have the name of such a word.
+    open_for_all = {"properties": {"default": {"$dynamicRef": "#x"}}}
+    assert closed(open_for_all) == open_for_all
+
+
+@pytest.mark.parametrize("odd", [5, None, [], "x", True])
+def test_what_is_no_schema_is_left_as_it_is(odd: Any) -> None:
+    for schema in ({"properties": odd}, {"properties": {"a": {"properties": odd}}, "minProperties": 0}):
+        assert closed({"type": "object", **schema}) == {"type": "object", **schema}
 
 
 def test_a_schema_nested_without_end_is_left_as_it_is() -> None:

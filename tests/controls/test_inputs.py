@@ -209,10 +209,17 @@ def test_arguments_may_be_as_deep_as_the_server_takes_and_no_deeper() -> None:
         ({"l": [{"word": "a"}] * 2_000}, ("/l", "maxItems", "must have at most 3 items")),
         ({"m": ["a"] * 1_500 + [1]}, ("/m/1500", "type", "must be a string")),
         ({"m": [1] * 5_000}, ("/m/0", "type", "must be a string")),
-        ({"w": [1] * 5_000}, ("/w", "schema", "must be what the schema says")),
+        ({"w": [1] * 5_000}, ("/w", "anyOf", "must be one of the 2 forms that the schema allows")),
+        (
+            {"f": {f"n{number:04}": 1 for number in range(5_000)}},
+            ("/f", "additionalProperties", 'must not have "n0000"'),
+        ),
+        ({"f": {"z": [1] * 1_500}}, ("/f", "required", 'must have "word"')),
+        ({"f": {"most": [1] * 1_500}}, ("/f/most", "type", "must be an integer")),
         ({"m": ["a"] * 1_500, "z": 1}, ("", "additionalProperties", 'must not have "z"')),
         ({"never": ["a"] * 1_500}, ("/never", "falseSchema", "must be left out")),
-        ({"alike": [1] * 1_500}, ("", "schema", "must be what the schema says")),
+        ({"alike": [1] * 1_500}, ("/alike/0", "type", "must be a string")),
+        ({"named": [1] * 1_500}, ("/named/0", "type", "must be a string")),
     ],
 )
 def test_the_first_fault_of_large_arguments_is_found(arguments: Arguments, fault: tuple[str, str, str]) -> None:
@@ -220,11 +227,87 @@ def test_the_first_fault_of_large_arguments_is_found(arguments: Arguments, fault
         "m": {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/Text"}}, {"type": "null"}]},
         "w": {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "array", "maxItems": 3}]},
         "never": False,
+        "named": {"type": "array", "items": {"$ref": "#text"}},
+        "other": {"$anchor": "text", "type": "string"},
         "alike": {"type": "array", "items": {"type": "string", "not": {"$ref": "#/properties/n"}}},
     }
     defs = {**SCHEMA["$defs"], "Text": {"type": "string"}}
     result = Serving({**SCHEMA, "properties": {**SCHEMA["properties"], **more}, "$defs": defs}).call(arguments)
     assert fault in faults(result)
+
+
+def test_a_large_fault_in_a_schema_that_refers_to_itself_is_found_where_it_is() -> None:
+    tree = {"type": "object", "properties": {"n": {"type": "integer"}, "kids": {"items": {"$ref": "#"}}}}
+    rooted = {**tree, "required": ["kids"], "properties": {**tree["properties"], "box": {"items": {"allOf": [tree]}}}}
+    many = [{"kids": [], "n": 1}] * 1_500
+    wrong, boxed = Serving(rooted).calls(
+        [{"kids": [*many, {"kids": [{"kids": [], "n": "x"}]}]}, {"kids": [], "box": [*many, {"n": "x"}]}]
+    )
+    assert faults(wrong) == [("/kids/1500/kids/0/n", "type", "must be an integer")]
+    assert faults(boxed) == [("/box/1500/n", "type", "must be an integer")]
+
+
+def test_of_large_arguments_nothing_more_is_said_where_the_schema_holds_a_document_of_its_own() -> None:
+    inner = {"$id": "urn:x", "properties": {"a": {"items": {"$ref": "#/properties/b"}}, "b": {"type": "string"}}}
+    serving = Serving({"type": "object", "properties": {"o": inner, "b": {"type": "integer"}}})
+    small, large = serving.calls([{"o": {"a": [1]}}, {"o": {"a": [1] * 1_500}}])
+    assert faults(small) == [("/o/a/0", "type", "must be a string")]
+    assert faults(large) == [("", "schema", "must be what the schema says")]
+
+
+FORKING: dict[str, Any] = {
+    "type": "object",
+    "properties": {"tree": {"$ref": "#/$defs/Node"}},
+    "$defs": {
+        "Node": {"anyOf": [{"$ref": "#/$defs/And"}, {"$ref": "#/$defs/Or"}]},
+        **{
+            kind: {
+                "type": "object",
+                "properties": {"kind": {"const": kind}, "of": {"type": "array", "items": {"$ref": "#/$defs/Node"}}},
+                "required": ["kind"],
+            }
+            for kind in ("And", "Or")
+        },
+    },
+}
+
+
+def test_a_union_that_refers_to_itself_is_not_gone_through_in_all_its_ways() -> None:
+    # Each level doubles the errors: a list of all of them would have a thousand million.
+    tree: Any = {"kind": "Neither"}
+    for _ in range(14):
+        tree = {"kind": "And", "of": [tree]}
+    taken, refused = Serving(FORKING).calls([{"tree": {"kind": "Or", "of": [{"kind": "And"}]}}, {"tree": tree}])
+    assert not taken.is_error
+    assert faults(refused) == [("/tree", "anyOf", "must be one of the 2 forms that the schema allows")]
+
+
+def test_a_few_wrong_items_are_all_told_and_many_in_a_wide_union_only_the_first() -> None:
+    models = [
+        {"type": "object", "properties": {name: {"type": "integer"} for name in names}, "required": names}
+        for names in ([f"f{model}_{field}" for field in range(15)] for model in range(8))
+    ]
+    schema = {"type": "object", "properties": {"u": {"items": {"anyOf": models}}, "l": {"items": {"type": "integer"}}}}
+    wide, narrow = Serving(schema).calls([{"u": [{}] * 50}, {"l": ["x"] * 50}])
+    assert faults(wide) == [("/u/0", "anyOf", "must be one of the 8 forms that the schema allows")]
+    assert len(faults(narrow)) == 8
+    assert error(narrow)["details"]["more"] == 42
+
+
+@pytest.mark.parametrize("word", ["pattern", "patternProperties", "not"])
+def test_a_text_that_cannot_be_held_against_a_pattern_is_told_with_the_pattern(word: str) -> None:
+    pattern = "^((?!x)a+)+$"
+    asked: dict[str, Any] = {
+        "pattern": {"pattern": pattern},
+        "patternProperties": {"patternProperties": {pattern: {"type": "string"}}},
+        "not": {"not": {"pattern": pattern}},
+    }[word]
+    text = "a" * 60 + "b"
+    schema = {"type": "object", "properties": {"p": {"$ref": "#/$defs/P"}}, "$defs": {"P": asked}}
+    told = faults(Serving(schema).call({"p": {text: 1} if word == "patternProperties" else text}))
+    problem = f"must be shorter or simpler: it takes too long to hold it against the pattern {pattern}"
+    # Below "not" the library does not say where.
+    assert told == [("" if word == "not" else "/p", "pattern", problem)]
 
 
 def filled_in(result: CallToolResult) -> Any:
@@ -347,3 +430,19 @@ def test_a_tool_that_changes_is_checked_by_its_new_schema() -> None:
     serving.schema = {"type": "object", "properties": {"a": {"type": "string"}}}
     assert serving.listed()["properties"] == {"a": {"type": "string"}}
     assert not serving.call({"a": "x"}).is_error
+
+
+@pytest.mark.parametrize("odd", [5, []])
+def test_a_tool_whose_schema_is_none_is_listed_as_it_is_and_not_run(odd: Any) -> None:
+    broken = {"type": "object", "properties": odd}
+    promised = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    book = ContractBook(
+        server=ServerIdentity(name="low"), contract="1.0.0", tools=(ToolContract(name="do", input_schema=promised),)
+    )
+    serving = Serving(broken)
+    assert serving.listed() == broken
+    assert error(serving.call({}))["code"] == "internal"
+    assert serving.reached == []
+    # A contract's schema comes before it.
+    assert not Serving(broken, book=book).call({"n": 1}).is_error
+    assert Serving(broken, book=book).listed()["properties"] == promised["properties"]

@@ -103,6 +103,20 @@ def test_many_faults_are_counted() -> None:
     assert details["more"] == 12
 
 
+def test_of_many_wrong_items_in_a_wide_union_the_first_is_named() -> None:
+    models = [
+        {"type": "object", "required": [f"f{model}_{field}" for field in range(15)], "title": f"M{model}"}
+        for model in range(8)
+    ]
+    schema = {"type": "object", "properties": {"items": {"type": "array", "items": {"anyOf": models}}}}
+    # A list of all errors would have 6,000,000.
+    refused = told({"items": [{}] * 50_000}, schema).structured_content
+    assert refused["details"] == {
+        "faults": [{"at": "/items/0", "rule": "anyOf", "problem": "is not what the output schema says"}]
+    }
+    assert "breaks 'anyOf' of its output schema at /items/0" in refused["message"]
+
+
 def test_a_result_without_structured_content_is_held_back_where_a_schema_asks_for_it() -> None:
     answer = CallToolResult(content=[TextContent(text="9")])
     result = result_of(answering(answer, COUNTED))

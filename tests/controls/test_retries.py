@@ -264,10 +264,10 @@ def test_each_run_gets_the_arguments_as_they_were_sent() -> None:
     seen: list[str] = []
 
     @server.tool()
-    async def work(rows: list[Any], filter: dict[str, Any]) -> str:
-        seen.append(json.dumps([rows, filter]))
+    async def work(rows: list[Any], where: dict[str, Any]) -> str:
+        seen.append(json.dumps([rows, where]))
         rows[0]["tags"].append("seen")
-        filter["deep"]["seen"] = True
+        where["deep"]["seen"] = True
         raise Failure("busy", "the dependency is busy")
 
     harden(server, ContractBook(server=ServerIdentity(name="work"), tools=(contract(),)), QUICK)
@@ -281,7 +281,7 @@ def test_each_run_gets_the_arguments_as_they_were_sent() -> None:
     server.middleware.append(spoil)
 
     async def called() -> dict[str, Any]:
-        arguments = {"rows": [{"tags": []}], "filter": {"deep": {}}}
+        arguments = {"rows": [{"tags": []}], "where": {"deep": {}}}
         async with Client(server) as client:
             await client.call_tool("work", arguments)
         return arguments

@@ -6,7 +6,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import psutil
 import pytest
@@ -18,10 +21,11 @@ GARBAGE = "import time\nwhile True: print('<b>listening</b> on port 80', flush=T
 STUBBORN = (
     "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(600)"
 )
+Refusals: TypeAlias = dict[str, Future[str]]
 
 
-@pytest.fixture(autouse=True)
-def _nothing_is_left_running() -> Iterator[None]:
+@contextmanager
+def nothing_left_running() -> Iterator[None]:
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     yield
     # Ending a stubborn process is bounded by the SDK at some four seconds.
@@ -29,6 +33,12 @@ def _nothing_is_left_running() -> Iterator[None]:
     while left := [child for child in psutil.Process().children(recursive=True) if child.pid not in before]:
         assert time.monotonic() < deadline_s, left
         psutil.wait_procs(left, timeout=0.1)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_running() -> Iterator[None]:
+    with nothing_left_running():
+        yield
 
 
 def refused(target: object, timeout: float = 3.0) -> str:
@@ -67,18 +77,30 @@ def test_a_command_that_ends_at_once_is_shown_with_its_last_words() -> None:
     assert "No module named 'no_such_module_at_all'" in sentence
 
 
-def test_a_command_that_prints_garbage_is_shown_its_first_line_and_told_where_logs_belong() -> None:
-    sentence = refused([sys.executable, "-c", GARBAGE], timeout=1.5)
+@pytest.fixture(scope="module")
+def refusals() -> Refusals:
+    """The sentences for commands that keep one waiting, all tried at the same time."""
+    commands = {
+        "garbage": ([sys.executable, "-c", GARBAGE], 1.5),
+        "silent": (["sleep", "600"], 0.8),
+        "stubborn": ([sys.executable, "-c", STUBBORN], 1.5),
+    }
+    with nothing_left_running(), ThreadPoolExecutor() as pool:
+        return {name: pool.submit(refused, *each) for name, each in commands.items()}
+
+
+def test_a_command_that_prints_garbage_is_shown_its_first_line_and_told_where_logs_belong(refusals: Refusals) -> None:
+    sentence = refusals["garbage"].result()
     assert "'<b>listening</b> on port 80'" in sentence
     assert "standard error" in sentence
 
 
-def test_a_command_that_never_answers_is_given_up_at_the_timeout() -> None:
-    assert "did not answer within 0.8 s" in refused(["sleep", "600"], timeout=0.8)
+def test_a_command_that_never_answers_is_given_up_at_the_timeout(refusals: Refusals) -> None:
+    assert "did not answer within 0.8 s" in refusals["silent"].result()
 
 
-def test_a_command_that_ignores_every_request_to_end_is_killed() -> None:
-    assert "no MCP messages" in refused([sys.executable, "-c", STUBBORN], timeout=1.5)
+def test_a_command_that_ignores_every_request_to_end_is_killed(refusals: Refusals) -> None:
+    assert "no MCP messages" in refusals["stubborn"].result()
 
 
 def test_an_address_where_nobody_listens_says_so() -> None:

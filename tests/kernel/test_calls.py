@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+from example_servers import make_server
 from mcp.server import Server
 from mcp_types import CallToolResult, ListToolsResult, TextContent, Tool
 
@@ -35,14 +36,14 @@ KINDS = ["in-process", "legacy", "in-kernel-http", "stdio", "http"]
 Opener = Callable[..., Workbench]
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(scope="module", params=KINDS)
 def bench(request: pytest.FixtureRequest) -> Iterator[Workbench]:
-    """The example server, connected in each way."""
+    """The example server, connected in each way; one connection for all tests, which leave it as they found it."""
     kind = request.param
-    name = {"stdio": "command", "http": "http_server"}.get(kind, "server")
-    target = request.getfixturevalue(name)
+    fixture = {"stdio": "command", "http": "http_address"}.get(kind)
+    target = request.getfixturevalue(fixture) if fixture else make_server()
     options: dict[str, Any] = {"legacy": {"mode": "legacy"}, "in-kernel-http": {"transport": "http"}}.get(kind, {})
-    with Workbench(getattr(target, "url", target), name="example", timeout=20, **options) as opened:
+    with Workbench(target, name="example", timeout=20, **options) as opened:
         yield opened
 
 
@@ -111,9 +112,10 @@ def test_wrong_arguments_are_the_servers_answer_and_not_an_exception(bench: Work
 
 
 def test_an_unknown_tool_is_named_with_the_one_that_may_be_meant(bench: Workbench) -> None:
+    before = len(bench.session.log)
     with pytest.raises(UnknownToolError, match="'example' has no tool 'ad'; did you mean 'add'"):
         bench.call("ad")
-    assert len(bench.session.log) == 0
+    assert len(bench.session.log) == before
 
 
 @pytest.mark.parametrize(
@@ -163,8 +165,8 @@ def test_the_interrupt_button_cancels_a_blocking_call(bench: Workbench, tmp_path
     assert bench.call("add", {"a": 1}).ok
 
 
-def test_a_result_above_the_limit_is_refused_in_one_sentence(bench: Workbench) -> None:
-    bench.session.connection.limits = type(bench.session.limits)(20, 1_000_000)
+def test_a_result_above_the_limit_is_refused_in_one_sentence(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.session.connection, "limits", type(bench.session.limits)(20, 1_000_000))
     result = bench.call("large", {"characters": 600_000})
     assert result.outcome is Outcome.INVALID_OUTPUT
     assert result.raw is None
@@ -202,14 +204,14 @@ def test_cancelling_an_awaited_call_cancels_the_tool(bench: Workbench, tmp_path:
 
 
 def test_cancelling_a_submitted_call_cancels_the_tool(bench: Workbench, tmp_path: Path) -> None:
-    note = tmp_path / "note"
+    note, before = tmp_path / "note", len(bench.session.log)
     future = bench.session.submit("slow", {"seconds": 600, "note": str(note)})
     # The tool must have begun, or there is nothing to write the note.
     assert bench.call("add", {"a": 1}).ok
     future.cancel()
     with pytest.raises(concurrent.futures.CancelledError):
         future.result()
-    wait_until(lambda: len(bench.session.log) == 2)
+    wait_until(lambda: len(bench.session.log) == before + 2)
     assert last(bench).outcome is Outcome.CANCELLED
 
 

@@ -6,7 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeAlias
 
 import psutil
 import pytest
@@ -48,7 +51,7 @@ def leave(how: str, folder: Path) -> tuple[int, set[int]]:
     """Run a program that opens one of each and leaves; return its exit code and the processes of its servers."""
     (folder / "stubborn.py").write_text(STUBBORN)
     tests = str(Path(__file__).parents[1])
-    environment = os.environ | {"PYTHONPATH": tests}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([tests, os.environ["PYTHONPATH"]])}
     program = subprocess.Popen(
         [sys.executable, "-c", LEAVES.replace("HOW", how)],
         cwd=folder,
@@ -72,20 +75,33 @@ def gone(processes: set[int]) -> bool:
     return not left
 
 
-def test_a_program_that_ends_leaves_no_server_behind(tmp_path: Path) -> None:
-    code, processes = leave("input()", tmp_path)
+Left: TypeAlias = dict[str, Future[tuple[int, set[int]]]]
+ENDS = "input()"
+FAILS = "input(); sys.exit(5)"
+IS_KILLED = "input(); os.kill(os.getpid(), signal.SIGKILL)"
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Left]:
+    """Programs that leave in each way, at the same time: what ends a stubborn server waits for seconds."""
+    with ThreadPoolExecutor() as pool:
+        yield {how: pool.submit(leave, how, tmp_path_factory.mktemp("left")) for how in (ENDS, FAILS, IS_KILLED)}
+
+
+def test_a_program_that_ends_leaves_no_server_behind(left: Left) -> None:
+    code, processes = left[ENDS].result()
     assert code == 0
     assert gone(processes)
 
 
-def test_a_program_that_fails_leaves_no_server_behind(tmp_path: Path) -> None:
-    code, processes = leave("input(); sys.exit(5)", tmp_path)
+def test_a_program_that_fails_leaves_no_server_behind(left: Left) -> None:
+    code, processes = left[FAILS].result()
     assert code == 5
     assert gone(processes)
 
 
-def test_a_program_that_is_killed_leaves_no_server_behind_not_even_one_that_will_not_end(tmp_path: Path) -> None:
-    code, processes = leave("input(); os.kill(os.getpid(), signal.SIGKILL)", tmp_path)
+def test_a_program_that_is_killed_leaves_no_server_behind_not_even_one_that_will_not_end(left: Left) -> None:
+    code, processes = left[IS_KILLED].result()
     assert code == -signal.SIGKILL
     assert gone(processes)
 

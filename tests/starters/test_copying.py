@@ -14,17 +14,25 @@ from mcp_workbench import UsageError, Workbench, read_book
 from mcp_workbench.starters.copying import STARTERS, new_server, starter_contract
 
 Run = Callable[..., tuple[int, str, str]]
+# Of the plugins only the package's own: it is there wherever the package is.
+GUARD = "mcp_workbench.nbval_guard"
 FILES = ["contract.schema.json", "contract.yaml", "notebook.ipynb", "server.py", "test_server.py"]
-# Coverage of this run is not the copy's, and neither are this project's settings.
-ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith(("COV_", "COVERAGE", "PYTEST"))}
+
+
+def pytest_in(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest in a copy as its owner would: nothing of this run's coverage, settings and development tools."""
+    own = ("COV_", "COVERAGE", "PYTEST")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(own)}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", GUARD, *options, "."]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env=environment)
 
 
 @pytest.mark.parametrize("starter", STARTERS)
 def test_a_copy_passes_its_own_tests(starter: str, tmp_path: Path) -> None:
     folder = new_server("my-own", starter, tmp_path)
     assert sorted(each.name for each in folder.iterdir()) == FILES
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "."]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env=ENVIRONMENT)
+    done = pytest_in(folder, "-W", "error")
     assert done.returncode == 0, done.stdout
     examples = sum(len(tool.examples or ()) for tool in read_book(folder / "contract.yaml").tools)
     assert f"{examples + 2} passed" in done.stdout
@@ -73,8 +81,7 @@ def test_a_contract_that_is_broken_makes_the_copys_tests_fail(tmp_path: Path) ->
     folder = new_server("mine", "clock", tmp_path)
     contract = folder / "contract.yaml"
     contract.write_text(contract.read_text().replace("effects: read", "effects: write", 1))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "contract_says", "."]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env=ENVIRONMENT)
+    done = pytest_in(folder, "-k", "contract_says")
     assert done.returncode == 1
     assert "read-only now" in done.stdout
 
