@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mcp_workbench.stages import CALL_META, StageTime
 
 if TYPE_CHECKING:
+    from mcp_workbench.controls.catalogue import ToolEntry
     from mcp_workbench.controls.failures import Failure
 
 _CURRENT: ContextVar[Call | None] = ContextVar("mcp_workbench_call", default=None)
@@ -33,6 +34,7 @@ class Call:
         told: the last :class:`Failure` that the tool itself made.
         began_ns: when it arrived, by ``time.perf_counter_ns``.
         began_at_ns: when it arrived, in nanoseconds since 1970.
+        entry: what the chain knows of the tool, once the inputs stage has looked; for the stages after it.
     """
 
     tool: str
@@ -48,6 +50,7 @@ class Call:
     told: Failure | None = None
     began_ns: int = field(default_factory=time.perf_counter_ns)
     began_at_ns: int = field(default_factory=time.time_ns)
+    entry: ToolEntry | None = None
     _marks: list[tuple[str, int, int, str | None, str]] = field(default_factory=list)
 
     @property

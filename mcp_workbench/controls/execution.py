@@ -29,7 +29,7 @@ import logging
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from mcp_workbench.controls.admission import Admission
 from mcp_workbench.controls.answers import failure_from, failure_in, passes, wire
@@ -63,6 +63,9 @@ class ExecutionStage:
         self._retries = Retries(settings)
         # Places are waited for with futures, which belong to a loop: each loop has places of its own.
         self._places: WeakKeyDictionary[asyncio.AbstractEventLoop, Admission] = WeakKeyDictionary()
+        # Nearly always the same: a look-up by weak keys costs ten times as much.
+        self._last_loop: ref[asyncio.AbstractEventLoop] | None = None
+        self._last_places: Admission
         self._left_behind: set[Attempt] = set()
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -71,7 +74,7 @@ class ExecutionStage:
         call = current_call()
         assert call is not None
         try:
-            entry = self._catalogue.known(call.tool) or await self._catalogue.find(call.tool, ctx)
+            entry = call.entry or await self._catalogue.find(call.tool, ctx)
         except Failure as failure:
             call.mark("execution", started_ns, failure)
             raise
@@ -118,12 +121,15 @@ class ExecutionStage:
             failure = Failure("internal", "the controls of this server need asyncio; run the server on it, not on trio")
             call.mark("execution", started_ns, failure)
             raise failure from None
+        if self._last_loop is not None and self._last_loop() is loop:
+            return self._last_places
         places = self._places.get(loop)
         if places is None:
             settings = self._settings
             places = self._places[loop] = Admission(
                 total=settings.concurrency, per_tool=settings.concurrency_per_tool, queue=settings.queue
             )
+        self._last_loop, self._last_places = ref(loop), places
         return places
 
     async def _wait_for_place(self, places: Admission, call: Call, started_ns: int) -> bool:
@@ -201,7 +207,14 @@ class _Execution:
 
     def keep_request(self) -> None:
         """Keep the request as it is before the first run: a tool may change the lists and objects that it is given."""
-        self._kept = _copied(self._ctx.params)
+        params = self._ctx.params or {}
+        arguments = params.get("arguments") or {}
+        for value in arguments.values():
+            if isinstance(value, dict | list):
+                self._kept = _copied(params)
+                return
+        # As most are: nothing in it can be changed but itself.
+        self._kept = {**params, "arguments": dict(arguments)}
 
     async def once(self) -> HandlerResult | Failure:
         """Run the tool once."""

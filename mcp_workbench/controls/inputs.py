@@ -79,6 +79,7 @@ class InputsStage:
             entry = self._catalogue.known(call.tool) or await self._catalogue.find(call.tool, ctx)
             if entry is None:
                 raise no_such_tool(call.tool)
+            call.entry = entry
             arguments = self._valid(self._ready.of(entry), call, sent)
         except Failure as failure:
             call.mark("inputs", started_ns, failure)

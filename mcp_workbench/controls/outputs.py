@@ -58,7 +58,7 @@ class OutputsStage:
         assert call is not None
         try:
             result = await call_next(ctx)
-            entry = self._catalogue.known(call.tool) or await self._catalogue.find(call.tool, ctx)
+            entry = call.entry or await self._catalogue.find(call.tool, ctx)
         except Exception as error:
             if passes(error):
                 raise
