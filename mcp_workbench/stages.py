@@ -63,8 +63,8 @@ class CallStory:
     """What a hardened server says about one call.
 
     Attributes:
-        correlation_id: under which the server's log knows the call.
-        attempts: how often the tool was run.
+        correlation_id: under which the server's log knows a call whose stages are told.
+        attempts: how often the tool was run, if it was more than once.
         defaults: the arguments that were filled in, and their values.
         stages: the times of the stages that were switched on, if they were asked for.
     """

@@ -86,10 +86,14 @@ class Call:
         """Return what the result's ``_meta`` says about the call; ``None`` if there is nothing to say."""
         if not (self.traced or self.defaults or self.attempt > 1):
             return None
-        told: dict[str, Any] = {"correlation_id": self.correlation_id, "attempts": self.attempt}
+        # No more than there is to say: each word is written by the server and read by the client, for every such call.
+        told: dict[str, Any] = {}
+        if self.attempt > 1:
+            told["attempts"] = self.attempt
         if self.defaults:
             told["defaults"] = self.defaults
         if self.traced:
+            told["correlation_id"] = self.correlation_id
             told["stages"] = [stage.told() for stage in self.stages()]
         return {CALL_META: told}
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from mcp.server import Server
-from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 from mcp_types import SERVER_INFO_META_KEY
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -36,6 +36,13 @@ from mcp_workbench.controls.telemetry import TelemetryStage
 if TYPE_CHECKING:
     from mcp_workbench.contracts.model import ContractBook
 
+
+class _Stage(Protocol):
+    """A middleware of the SDK; one that only works before the tool runs need be no coroutine, which is cheaper."""
+
+    def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Awaitable[HandlerResult]: ...
+
+
 # From the outside in: who stands outside works last after the call.
 _NESTING: Final = ("context", "telemetry", "outputs", "inputs", "policy", "execution")
 
@@ -54,7 +61,7 @@ class Chain:
         catalogue = Catalogue(server, book, settings.deadline_ms)
         self._catalogue = catalogue
         self._inputs = InputsStage(catalogue, settings)
-        stages: dict[str, ServerMiddleware[Any]] = {
+        stages: dict[str, _Stage] = {
             "context": ContextStage(show_stages=settings.show_stages),
             "inputs": self._inputs,
             "policy": PolicyStage(),
@@ -92,7 +99,7 @@ class Chain:
 
     def _through(self, call_next: CallNext) -> CallNext:
         for stage in self._inward:
-            call_next = partial(_apply, stage, call_next)
+            call_next = partial(stage, call_next=call_next)
         return call_next
 
     def _listed(self, ctx: ServerRequestContext[Any, Any], result: HandlerResult) -> HandlerResult:
@@ -119,9 +126,3 @@ class Chain:
             meta = {SERVER_INFO_META_KEY: self._lowlevel.server_info_stamp, **meta}
         meta = {**meta, **(story or {})}
         return {**told, "_meta": meta} if meta else told
-
-
-def _apply(
-    stage: ServerMiddleware[Any], call_next: CallNext, ctx: ServerRequestContext[Any, Any]
-) -> Awaitable[HandlerResult]:
-    return stage(ctx, call_next)

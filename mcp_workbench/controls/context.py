@@ -20,6 +20,8 @@ from mcp_workbench.controls.failures import Failure
 from mcp_workbench.stages import DEADLINE_META, TRACE_META
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
 _LONGEST_MS: Final = 86_400_000
@@ -36,7 +38,7 @@ class ContextStage:
     def __init__(self, *, show_stages: bool = True) -> None:
         self._show_stages = show_stages
 
-    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Awaitable[HandlerResult]:
         """Fill in the call's context, then go on."""
         started_ns = time.perf_counter_ns()
         call = current_call()
@@ -52,7 +54,7 @@ class ContextStage:
             call.mark("context", started_ns, failure)
             raise
         call.mark("context", started_ns)
-        return await call_next(ctx)
+        return call_next(ctx)
 
 
 def new_correlation_id() -> str:

@@ -29,6 +29,8 @@ from mcp_workbench.controls.per_tool import PerTool
 from mcp_workbench.untrusted import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
     from mcp_workbench.controls.catalogue import Catalogue, ToolEntry
@@ -68,18 +70,35 @@ class InputsStage:
         self._settings = settings
         self._ready = PerTool(self._made)
 
-    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Awaitable[HandlerResult]:
         """Go on with arguments that are valid; end the call otherwise."""
         started_ns = time.perf_counter_ns()
         call = current_call()
         assert call is not None
+        call.entry = self._catalogue.known(call.tool)
+        if call.entry is None:
+            return self._found(ctx, call_next, call, started_ns)
+        self._let_in(ctx, call, call.entry, started_ns)
+        return call_next(ctx)
+
+    async def _found(
+        self, ctx: ServerRequestContext[Any, Any], call_next: CallNext, call: Call, started_ns: int
+    ) -> HandlerResult:
+        """Go on with a tool that the server has to be asked for."""
+        try:
+            call.entry = await self._catalogue.find(call.tool, ctx)
+            if call.entry is None:
+                raise no_such_tool(call.tool)
+        except Failure as failure:
+            call.mark("inputs", started_ns, failure)
+            raise
+        self._let_in(ctx, call, call.entry, started_ns)
+        return await call_next(ctx)
+
+    def _let_in(self, ctx: ServerRequestContext[Any, Any], call: Call, entry: ToolEntry, started_ns: int) -> None:
         assert ctx.params is not None
         sent = ctx.params.get("arguments")
         try:
-            entry = self._catalogue.known(call.tool) or await self._catalogue.find(call.tool, ctx)
-            if entry is None:
-                raise no_such_tool(call.tool)
-            call.entry = entry
             arguments = self._valid(self._ready.of(entry), call, sent)
         except Failure as failure:
             call.mark("inputs", started_ns, failure)
@@ -88,7 +107,6 @@ class InputsStage:
             # In place: a copy of the context with other parameters would cost as much as all the rest of this stage.
             ctx.params = {**ctx.params, "arguments": arguments}
         call.mark("inputs", started_ns, note=f"{len(call.defaults)} filled in" if call.defaults else "")
-        return await call_next(ctx)
 
     def listed(self, tool: dict[str, Any]) -> dict[str, Any]:
         """Return a tool as it is listed: with the schema that holds for its arguments.

@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, Any
 from mcp_workbench.controls.call import current_call
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
 
 class PolicyStage:
     """Holds the place of the policy, and allows everything."""
 
-    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Awaitable[HandlerResult]:
         """Allow the call, and go on."""
         started_ns = time.perf_counter_ns()
         call = current_call()
         assert call is not None
         call.mark("policy", started_ns, note="no policy: everything is allowed")
-        return await call_next(ctx)
+        return call_next(ctx)
