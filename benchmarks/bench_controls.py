@@ -4,8 +4,8 @@
 a bound is broken. The policy is on and allows everything.
 
 In process: the least tool there is, an ``async def`` that awaits nothing and so the hardest case, and ``get_incident``
-of the incident desk. Over HTTP: the least tool again, on servers in processes of their own; one client calls them
-in turns of short blocks. The p50 of a block is held against that of the bare server's block of the same turn, since the
+of the incident desk. Over HTTP: both again, on servers in processes of their own; one client calls them in turns of
+short blocks. The p50 of a block is held against that of the bare server's block of the same turn, since the
 machine is not the same all the time; a second bare server shows what such a figure is worth.
 """
 
@@ -33,6 +33,7 @@ from mcp_workbench.load.prices import price_list
 HTTP_BOUND = 1.10
 CALLS_A_BLOCK = 10
 ARGUMENTS = {"a": 1}
+CALLED = {"add": ARGUMENTS, "get_incident": {"incident_id": "INC-0001"}}
 BOOK = ContractBook(
     server=ServerIdentity(name="bench"),
     tools=(
@@ -96,35 +97,35 @@ def in_process(rounds: int) -> bool:
     return kept
 
 
-async def latencies_us(client: Client) -> list[float]:
+async def latencies_us(client: Client, tool: str) -> list[float]:
     """Return the latency of each call of one block."""
     found = []
     for _ in range(CALLS_A_BLOCK):
         start = time.perf_counter()
-        await client.call_tool("add", ARGUMENTS)
+        await client.call_tool(tool, CALLED[tool])
         found.append((time.perf_counter() - start) * 1e6)
     return found
 
 
-async def over_http(urls: list[str], blocks: int) -> bool:
+async def over_http(tool: str, urls: list[str], blocks: int) -> bool:
     """Print the ratios of the p50s and their spread; return whether the bound is kept."""
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(Client(url)) for url in urls]
         for client in clients:
             await client.list_tools()
             for _ in range(10):
-                await latencies_us(client)
+                await latencies_us(client, tool)
         found: list[list[list[float]]] = [[] for _ in clients]
         order, shuffled = list(range(len(clients))), random.Random(0)
         for _ in range(blocks):
             shuffled.shuffle(order)
             for at in order:
-                found[at].append(await latencies_us(clients[at]))
+                found[at].append(await latencies_us(clients[at], tool))
     bare_us, hardened_us, again_us = np.median(np.array(found), axis=2)
     ratio, low, high = spread(hardened_us / bare_us)
     same, same_low, same_high = spread(again_us / bare_us)
     print(
-        f"add over HTTP: p50 hardened {ratio:.3f} x bare (bound {HTTP_BOUND} x), "
+        f"{tool} over HTTP: p50 hardened {ratio:.3f} x bare (bound {HTTP_BOUND} x), "
         f"95 % interval {low:.3f} to {high:.3f}; "
         f"a second bare server {same:.3f} x, {same_low:.3f} to {same_high:.3f};\n"
         f"{np.median(bare_us):.0f} us bare; {blocks} blocks of {CALLS_A_BLOCK} calls; {load()}"
@@ -139,12 +140,13 @@ def spread(ratios: np.ndarray) -> tuple[float, float, float]:
     return float(np.median(ratios)), float(low), float(high)
 
 
-def serve_until_left(arm: str) -> None:
+def serve_until_left(arm: str, tool: str) -> None:
     """Serve over HTTP until standard input ends."""
-    server = make_server()
-    if arm == "hardened":
-        harden(server, BOOK)
-    with serve(server) as hosted:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        server = make_server() if tool == "add" else incident_desk(folder, "read-only")
+        if arm == "hardened":
+            harden(server, BOOK if tool == "add" else contract_file())
+        hosted = stack.enter_context(serve(server))
         print(hosted.url, flush=True)
         sys.stdin.read()
 
@@ -153,23 +155,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--blocks", type=int, default=400)
-    parser.add_argument("--serve", choices=["bare", "hardened"], help="be one of the servers")
+    parser.add_argument("--serve", nargs=2, metavar=("ARM", "TOOL"), help="be one of the servers: bare, hardened")
     options = parser.parse_args()
     if options.serve:
-        serve_until_left(options.serve)
+        serve_until_left(*options.serve)
         return 0
     kept = in_process(options.rounds)
-    with ExitStack() as running:
-        urls = []
-        for arm in ("bare", "hardened", "bare"):
-            command = [sys.executable, __file__, "--serve", arm]
-            server = running.enter_context(
-                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            )
-            assert server.stdout is not None
-            urls.append(server.stdout.readline().strip())
-        # Leaving a Popen closes its standard input, and so ends the server.
-        kept &= asyncio.run(over_http(urls, options.blocks))
+    for tool in CALLED:
+        with ExitStack() as running:
+            urls = []
+            for arm in ("bare", "hardened", "bare"):
+                command = [sys.executable, __file__, "--serve", arm, tool]
+                server = running.enter_context(
+                    subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                )
+                assert server.stdout is not None
+                urls.append(server.stdout.readline().strip())
+            # Leaving a Popen closes its standard input, and so ends the server.
+            kept &= asyncio.run(over_http(tool, urls, options.blocks))
     return int(not kept)
 
 
