@@ -27,6 +27,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, ref
@@ -174,6 +175,7 @@ class _Execution:
     """One call's way through this stage, once it has its place."""
 
     __slots__ = (
+        "_arguments",
         "_call",
         "_call_next",
         "_contract",
@@ -200,21 +202,21 @@ class _Execution:
         self._call_next = call_next
         arguments = (ctx.params or {}).get("arguments")
         # If the inputs stage is off, arguments are whatever the caller sent.
-        self.may_run_again = may_run_again(contract, arguments if isinstance(arguments, dict) else {}, call.defaults)
-        self._kept: dict[str, Any] | None = None
+        self._arguments: dict[str, Any] = arguments if isinstance(arguments, dict) else {}
+        self.may_run_again = may_run_again(contract, self._arguments, call.defaults)
+        self._kept: Mapping[str, Any] | None = None
         self._failure: Failure | None = None
         self.attempt: Attempt | None = None
 
     def keep_request(self) -> None:
         """Keep the request as it is before the first run: a tool may change the lists and objects that it is given."""
-        params = self._ctx.params or {}
-        arguments = params.get("arguments") or {}
+        params, arguments = self._ctx.params or {}, self._arguments
         for value in arguments.values():
             if isinstance(value, dict | list):
                 self._kept = _copied(params)
                 return
         # As most are: nothing in it can be changed but itself.
-        self._kept = {**params, "arguments": dict(arguments)}
+        self._kept = {**params, "arguments": dict(arguments)} if arguments else params
 
     async def once(self) -> HandlerResult | Failure:
         """Run the tool once."""

@@ -8,7 +8,7 @@ import pytest
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
 
-from mcp_workbench import serve
+from mcp_workbench import ContractBook, serve
 from mcp_workbench.controls import Settings, current_call, harden
 from mcp_workbench.stages import CALL_META, DEADLINE_META, TRACE_META
 
@@ -84,6 +84,41 @@ def test_a_client_that_knows_only_http_sends_the_trace_as_a_header() -> None:
     finally:
         hosted.close()
     assert f'"id":"{TRACE}"' in answer.text.replace(" ", "").replace("\\", "")
+
+
+def test_arguments_that_are_no_object_are_the_sdks_to_refuse_if_the_inputs_stage_is_off() -> None:
+    server = MCPServer("open", log_level="CRITICAL")
+
+    @server.tool()
+    async def half(n: int) -> int:
+        """Return half of a number."""
+        return n // 2
+
+    busy = {"code": "busy", "when": "It is busy.", "retryable": True, "caller": "Ask again."}
+    tool = {"name": "half", "effects": "read", "idempotency": "natural", "failures": [busy]}
+    book = ContractBook.model_validate({"server": {"name": "open"}, "tools": [tool]})
+    harden(server, book, Settings(off=frozenset({"inputs"})))
+    hosted = serve(server)
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "half", "_meta": meta}}
+    headers = {
+        "accept": "application/json, text/event-stream",
+        "mcp-protocol-version": "2026-07-28",
+        "mcp-method": "tools/call",
+        "mcp-name": "half",
+    }
+    try:
+        for wrong in ([1], "n", 7):
+            request["params"]["arguments"] = wrong  # type: ignore[index]
+            assert '"code":-32602' in httpx2.post(hosted.url, json=request, headers=headers).text.replace(" ", "")
+        request["params"]["arguments"] = {"n": 4}  # type: ignore[index]
+        assert '"result":2' in httpx2.post(hosted.url, json=request, headers=headers).text.replace(" ", "")
+    finally:
+        hosted.close()
 
 
 def test_a_caller_whom_the_transport_did_not_verify_is_nobody() -> None:
