@@ -15,6 +15,7 @@
     │   └── ConnectionLostError    it was connected, and is gone
     ├── CallTimeoutError           no answer within the timeout; the call was cancelled
     ├── ProtocolError              a request that is no tool call was answered with an error
+    ├── VoidRunError               a load whose own generator was the bottleneck: nothing can be made of it
     └── LoopError                  the workbench's background loop cannot take the work
 
 What a server *answers* to a tool call is never raised: it is a ``CallResult`` with an outcome. In a notebook a
@@ -89,6 +90,10 @@ class CallTimeoutError(WorkbenchError):
 
 class ProtocolError(WorkbenchError):
     """A request that is no tool call was answered with an error, or with nonsense."""
+
+
+class VoidRunError(WorkbenchError):
+    """The load generator was the bottleneck, so that its figures mean nothing, and nothing is made of them."""
 
 
 class LoopError(WorkbenchError):

@@ -65,15 +65,15 @@ def leash() -> Leash:
     return Leash()
 
 
-def end_marked(mark: str) -> int:
-    """End every process that carries ``mark``: first asked, then killed. Returns how many there were."""
+def end_marked(mark: str, variable: str = MARK) -> int:
+    """End every process that carries ``mark`` in ``variable``: first asked, then killed. Returns how many there were."""
     import psutil
 
     marked = []
     for process in psutil.process_iter():
         # Processes of other users, and those that end while one looks, have no environment to read.
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
+            if process.pid != os.getpid() and process.environ().get(variable) == mark:
                 marked.append(process)
     for process in marked:
         with contextlib.suppress(psutil.NoSuchProcess):

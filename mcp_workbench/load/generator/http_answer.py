@@ -1,0 +1,211 @@
+"""Answers as HTTP carries them: of known length or in chunks, as JSON or as a stream of events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from mcp_workbench.load.generator.answers import MOST_ANSWER_BYTES
+
+_HEAD_END: Final = b"\r\n\r\n"
+_MOST_HEAD_BYTES: Final = 64_000
+_MOST_LINE_BYTES: Final = 1_000
+_REMEMBERED: Final = 256
+
+
+class BadAnswerError(Exception):
+    """What came is no HTTP answer, or too large; its text is the code under which the call is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the head of an answer says.
+
+    Attributes:
+        status: the HTTP status.
+        length: of the body in bytes; ``None`` if it comes in chunks, or ends with the connection.
+        chunked: whether it comes in chunks.
+        events: whether it is a stream of events.
+        closing: whether the server closes the connection after it.
+        session: the session that the server names; empty if it names none.
+        location: where else the server sends its client; empty if nowhere.
+    """
+
+    status: int
+    length: int | None
+    chunked: bool
+    events: bool
+    closing: bool
+    session: str = ""
+    location: str = ""
+
+
+# Servers send the same head again and again: for a second, until its date changes.
+_heads: dict[bytes, Head] = {}
+
+
+def read_head(data: bytes) -> Head:
+    """Return what the head of an answer says.
+
+    Raises:
+        BadAnswerError: it is none.
+    """
+    known = _heads.get(data)
+    if known is not None:
+        return known
+    lines = data.split(b"\r\n")
+    version, _, rest = lines[0].partition(b" ")
+    if version not in (b"HTTP/1.1", b"HTTP/1.0") or not rest[:3].isdigit():
+        raise BadAnswerError("not_http")
+    headers: dict[bytes, bytes] = {}
+    for line in lines[1:]:
+        name, _, value = line.partition(b":")
+        headers[name.strip().lower()] = value.strip()
+    length: int | None = None
+    chunked = b"chunked" in headers.get(b"transfer-encoding", b"").lower()
+    if not chunked and (said := headers.get(b"content-length")) is not None:
+        if not said.isdigit() or len(said) > 12:
+            raise BadAnswerError("not_http")
+        length = int(said)
+    status = int(rest[:3])
+    if status in (204, 304):
+        length, chunked = 0, False
+    connection = headers.get(b"connection", b"").lower()
+    head = Head(
+        status,
+        length,
+        chunked,
+        headers.get(b"content-type", b"").lower().startswith(b"text/event-stream"),
+        b"close" in connection or (version == b"HTTP/1.0" and b"keep-alive" not in connection),
+        headers.get(b"mcp-session-id", b"").decode("latin-1")[:1_000],
+        headers.get(b"location", b"").decode("latin-1")[:1_000],
+    )
+    if len(_heads) >= _REMEMBERED:
+        _heads.clear()
+    _heads[data] = head
+    return head
+
+
+class Answer:
+    """One answer, put together as its bytes arrive.
+
+    Attributes:
+        head: what its head says; ``None`` until that is there.
+        body: what is there of its body.
+        ended: whether all of it is there.
+    """
+
+    __slots__ = ("_left", "_raw", "_read_until_closed", "body", "ended", "head")
+
+    def __init__(self) -> None:
+        self.head: Head | None = None
+        self.body: bytes | bytearray = b""
+        self.ended = False
+        self._raw = bytearray()
+        self._left = -1
+        self._read_until_closed = False
+
+    def feed(self, data: bytes) -> None:
+        """Take what has arrived.
+
+        Raises:
+            BadAnswerError: it is no HTTP answer, or too large.
+        """
+        if self.head is None:
+            if not self._raw and self._whole(data):
+                return
+            self._raw += data
+            end = self._raw.find(_HEAD_END)
+            if end < 0:
+                if len(self._raw) > _MOST_HEAD_BYTES:
+                    raise BadAnswerError("not_http")
+                return
+            self.head = read_head(bytes(self._raw[:end]))
+            del self._raw[: end + 4]
+            self.body = bytearray()
+            if self.head.length is None and not self.head.chunked:
+                self._read_until_closed = True
+        else:
+            self._raw += data
+        self._take()
+        if len(self.body) + len(self._raw) > MOST_ANSWER_BYTES:
+            raise BadAnswerError("result_too_large")
+
+    def closed(self) -> bool:
+        """Note that the connection was closed; return whether that was the end of the answer."""
+        self.ended = self.ended or (self._read_until_closed and self.head is not None)
+        return self.ended
+
+    def _whole(self, data: bytes) -> bool:
+        """Take an answer that has arrived in one piece: nearly all do."""
+        end = data.find(_HEAD_END)
+        if end < 0:
+            return False
+        head = read_head(data[:end])
+        if head.length is None or len(data) != end + 4 + head.length:
+            return False
+        self.head, self.body, self.ended = head, data[end + 4 :], True
+        return True
+
+    def _take(self) -> None:
+        assert self.head is not None
+        assert isinstance(self.body, bytearray)
+        if self.head.chunked:
+            self._take_chunks(self.body)
+            return
+        self.body += self._raw
+        self._raw.clear()
+        if self.head.length is not None and len(self.body) >= self.head.length:
+            if len(self.body) > self.head.length:
+                raise BadAnswerError("not_http")
+            self.ended = True
+
+    def _take_chunks(self, body: bytearray) -> None:
+        raw = self._raw
+        while not self.ended:
+            if self._left < 0:
+                line, found, _ = raw.partition(b"\r\n")
+                if not found:
+                    if len(raw) > _MOST_LINE_BYTES:
+                        raise BadAnswerError("not_http")
+                    return
+                size = bytes(line.partition(b";")[0].strip())
+                try:
+                    self._left = int(size, 16) if size.isalnum() else -2
+                except ValueError:
+                    self._left = -2
+                if not 0 <= self._left <= MOST_ANSWER_BYTES:
+                    raise BadAnswerError("result_too_large" if self._left > 0 else "not_http")
+                del raw[: len(line) + 2]
+            if self._left == 0:
+                # The last chunk, then trailers, which nobody needs, and an empty line.
+                if raw[:2] == b"\r\n":
+                    del raw[:2]
+                elif (end := raw.find(_HEAD_END)) >= 0:
+                    del raw[: end + 4]
+                else:
+                    return
+                self.ended = True
+                return
+            if len(raw) < self._left + 2:
+                return
+            body += raw[: self._left]
+            if raw[self._left : self._left + 2] != b"\r\n":
+                raise BadAnswerError("not_http")
+            del raw[: self._left + 2]
+            self._left = -1
+
+
+def take_event(body: bytearray) -> bytes | None:
+    """Take the first whole event out of ``body`` and return its data; ``None`` if there is none yet.
+
+    Source:
+        the event stream format of the HTML standard, section 9.2.6.
+    """
+    ends = [(at, len(end)) for end in (b"\n\n", b"\r\n\r\n", b"\r\r") if (at := body.find(end)) >= 0]
+    if not ends:
+        return None
+    at, length = min(ends)
+    event = bytes(body[:at])
+    del body[: at + length]
+    return b"\n".join(line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:"))

@@ -1,0 +1,348 @@
+"""HTTP without a library in between: one connection a call in flight, bytes that were put together beforehand.
+
+An HTTP client that can do everything costs a millisecond of CPU a call, and bills it to the server. This one can do
+what Streamable HTTP needs of a client that calls tools: it posts, it reads JSON or a stream of events, it keeps
+connections open, and it checks that the answer is the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
+
+from mcp_workbench.errors import UnreachableError
+from mcp_workbench.load.generator.answers import (
+    INVALID_OUTPUT,
+    PROTOCOL_ERROR,
+    TRANSPORT_ERROR,
+    Message,
+    judged,
+    read_message,
+)
+from mcp_workbench.load.generator.call import FIRST_ID, Call, Ended, Request
+from mcp_workbench.load.generator.http_answer import Answer, BadAnswerError, take_event
+from mcp_workbench.load.generator.speaking import (
+    INITIALIZED,
+    agreed,
+    initialize,
+    is_modern,
+    list_tools,
+    refusal,
+    tool_call,
+)
+from mcp_workbench.load.plan import Wire as WirePlan
+
+# Servers close connections that are idle (uvicorn after 5 s): one that has been for longer than this is not used again,
+# or a call would meet the closing of it.
+_IDLE_LIMIT_NS: Final = 3_000_000_000
+_CONNECT_LIMIT_S: Final = 10.0
+_OPENED_AT_ONCE: Final = 64
+_ANSWERED: Final = 200
+_ELSEWHERE: Final = (307, 308)
+
+
+class HttpWire:
+    """Connections to one address.
+
+    Args:
+        told: the plan's words for the target.
+        ended: told of each call that ends.
+    """
+
+    def __init__(self, told: WirePlan, ended: Ended) -> None:
+        self.pid: int | None = None
+        self.opened = 0
+        self.ended = ended
+        parts = urlsplit(told.url)
+        assert parts.hostname is not None
+        self._told = told
+        self._host = parts.hostname
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._port = parts.port or (443 if self._tls else 80)
+        self._authority = parts.netloc.rpartition("@")[2]
+        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._protocol = told.protocol
+        self._session = ""
+        self._idle: list[_Connection] = []
+        self._all: set[_Connection] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+
+    async def open(self, users: int) -> None:
+        """Shake hands where the era has it, and open as many connections as will be needed at once.
+
+        Raises:
+            UnreachableError: nothing listens there, or what does speaks no MCP.
+        """
+        if not is_modern(self._protocol):
+            answer, session = await self._ask(initialize(self._protocol))
+            self._protocol = agreed(answer, self._told.url)
+            self._session = session
+            await self._ask(INITIALIZED)
+        else:
+            # Without a handshake, only an answer proves that a server is there.
+            answer, _ = await self._ask(b"%d".join(list_tools(self._protocol)) % FIRST_ID, {"Mcp-Method": "tools/list"})
+            if answer is None:
+                raise UnreachableError(f"{self._told.url} does not answer as MCP servers do; check the address")
+        try:
+            await asyncio.gather(*(self._connect(self._idle.append) for _ in range(min(users, _OPENED_AT_ONCE))))
+        except (OSError, TimeoutError) as error:
+            raise self._unreachable(error) from None
+
+    async def close(self) -> None:
+        """Close all connections; a session that was begun is ended."""
+        for task in list(self._opening):
+            task.cancel()
+        if self._session:
+            await self._say_goodbye()
+        for connection in list(self._all):
+            connection.close()
+        # One turn of the loop, in which the transports let go of their sockets.
+        await asyncio.sleep(0)
+
+    async def _say_goodbye(self) -> None:
+        try:
+            async with asyncio.timeout(1.0):
+                await self._exchange(self._head("DELETE", b"", {}))
+        except (UnreachableError, TimeoutError, OSError):
+            return
+
+    def request(self, tool: str, arguments: dict[str, Any]) -> Request:
+        """Return the request that calls ``tool``: its head, and its body around the id."""
+        before, after = tool_call(tool, arguments, self._protocol)
+        headers = self._told.tool_headers.get(tool, {})
+        return self._head("POST", before + b"#" * 9 + after, headers)[: -len(after) - 9], after
+
+    def send(self, call: Call, request: Request) -> None:
+        """Send ``call`` over a connection that is idle, or over a new one."""
+        before, after = request
+        data = b"%b%d%b" % (before, call.id, after)
+        fresh_ns = call.start_ns - _IDLE_LIMIT_NS
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.idle_since_ns > fresh_ns:
+                connection.ask(call, data)
+                return
+            connection.close()
+        call.carrier = task = asyncio.ensure_future(self._send_over_new(call, data))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    def give_up(self, call: Call) -> None:
+        """Close the connection over which ``call`` was sent: on HTTP that is how one leaves."""
+        if isinstance(call.carrier, _Connection):
+            call.carrier.call = None
+            call.carrier.close()
+        elif call.carrier is not None:
+            call.carrier.cancel()
+
+    async def _send_over_new(self, call: Call, data: bytes) -> None:
+        try:
+            await self._connect(lambda connection: connection.ask(call, data))
+        except (OSError, TimeoutError) as error:
+            call.carrier = None
+            code = "connect_timeout" if isinstance(error, TimeoutError) else "connection_refused"
+            self.ended(call, TRANSPORT_ERROR, code)
+
+    async def _connect(self, use: Callable[[_Connection], None]) -> None:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(_CONNECT_LIMIT_S):
+            _, connection = await loop.create_connection(
+                lambda: _Connection(self), self._host, self._port, ssl=self._tls
+            )
+        self.opened += 1
+        self._all.add(connection)
+        use(connection)
+
+    def free(self, connection: _Connection) -> None:
+        """Take back a connection that has done its work."""
+        connection.idle_since_ns = time.monotonic_ns()
+        self._idle.append(connection)
+
+    def forget(self, connection: _Connection) -> None:
+        """Let go of a connection that is closed."""
+        self._all.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def asked(self, message: Message) -> None:
+        """Answer a server that asks something while a call is under way: nobody is here who could."""
+        if "id" in message and "method" in message:
+            body = refusal(message["id"])
+            task = asyncio.ensure_future(self._tell(body))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+    async def _tell(self, body: bytes) -> None:
+        try:
+            await self._ask(body)
+        except UnreachableError:
+            # The call that waits for it ends in its own time.
+            return
+
+    async def _ask(self, body: bytes, headers: dict[str, str] | None = None) -> tuple[Message | None, str]:
+        """Post a message over a connection of its own; return the answer and the session that it names."""
+        answer = await self._exchange(self._head("POST", body, headers or {}))
+        assert answer.head is not None
+        if answer.head.status in _ELSEWHERE and answer.head.location:
+            # To the same server only: frameworks send /mcp to /mcp/.
+            to = urlsplit(urljoin(self._told.url, answer.head.location))
+            if (to.hostname, to.port) == (self._host, urlsplit(self._told.url).port) and to.path != self._path:
+                self._path = to.path
+                return await self._ask(body, headers)
+        if answer.head.status >= 300:
+            raise UnreachableError(f"{self._told.url} answered with HTTP {answer.head.status}; look at what it logs")
+        text = answer.body
+        if answer.head.events:
+            text, left = b"", bytearray(answer.body)
+            while (event := take_event(left)) is not None:
+                if (message := read_message(event)) is not None and "method" not in message:
+                    text = event
+        return read_message(text), answer.head.session
+
+    async def _exchange(self, data: bytes) -> Answer:
+        answer = Answer()
+        try:
+            async with asyncio.timeout(_CONNECT_LIMIT_S):
+                reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
+                writer.write(data)
+                while not answer.ended:
+                    if not (arrived := await reader.read(65_536)):
+                        if not answer.closed():
+                            raise UnreachableError(f"{self._told.url} closed the connection; look at what it logs")
+                        break
+                    answer.feed(arrived)
+                writer.close()
+        except BadAnswerError:
+            raise UnreachableError(f"{self._told.url} does not answer as HTTP servers do; check the address") from None
+        except (OSError, TimeoutError) as error:
+            raise self._unreachable(error) from None
+        return answer
+
+    def _unreachable(self, error: Exception) -> UnreachableError:
+        return UnreachableError(
+            f"{self._told.url} cannot be reached by the load generator ({type(error).__name__}); is it still there?"
+        )
+
+    def _head(self, method: str, body: bytes, more: dict[str, str]) -> bytes:
+        headers = {
+            "Host": self._authority,
+            "Accept": "application/json, text/event-stream",
+            "Content-Type": "application/json",
+            "MCP-Protocol-Version": self._protocol,
+            **({"Mcp-Session-Id": self._session} if self._session else {}),
+            **more,
+            **self._told.headers,
+            "Content-Length": str(len(body)),
+        }
+        if body.startswith(b'{"jsonrpc":"2.0","id":1,"method":"initialize"'):
+            del headers["MCP-Protocol-Version"]
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"{method} {self._path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: idle, or with one call on it."""
+
+    __slots__ = ("_answer", "_transport", "_wire", "call", "idle_since_ns")
+
+    def __init__(self, wire: HttpWire) -> None:
+        self.call: Call | None = None
+        self.idle_since_ns = time.monotonic_ns()
+        self._wire = wire
+        self._answer: Answer | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def ask(self, call: Call, data: bytes) -> None:
+        """Send a request."""
+        self.call = call
+        call.carrier = self
+        self._answer = Answer()
+        assert self._transport is not None
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Close the connection at once."""
+        self._wire.forget(self)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is None:
+            # Nobody asked: what a server says then cannot be an answer.
+            self.close()
+            return
+        try:
+            answer.feed(data)
+        except BadAnswerError as bad:
+            self._end(INVALID_OUTPUT, str(bad))
+            self.close()
+            return
+        head = answer.head
+        if head is None:
+            return
+        if head.events and self.call is not None:
+            if not isinstance(answer.body, bytearray):
+                answer.body = bytearray(answer.body)
+            self._take_events(answer.body)
+        if answer.ended:
+            self._answered(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wire.forget(self)
+        answer = self._answer
+        if self.call is not None and answer is not None and exc is None and answer.closed():
+            self._answered(answer)
+        elif self.call is not None:
+            self._end(TRANSPORT_ERROR, "connection_closed" if exc is None else "connection_reset")
+
+    def eof_received(self) -> bool:
+        return False
+
+    def _take_events(self, body: bytearray) -> None:
+        while self.call is not None and (event := take_event(body)) is not None:
+            message = read_message(event) if event else None
+            if message is not None and "method" in message:
+                self._wire.asked(message)
+            elif event:
+                self._end(*judged(message, self.call.id), event, message)
+
+    def _answered(self, answer: Answer) -> None:
+        head, call = answer.head, self.call
+        assert head is not None
+        if call is not None:
+            body = bytes(answer.body)
+            if head.events:
+                self._end(INVALID_OUTPUT, "no_answer")
+            elif head.status == _ANSWERED:
+                message = read_message(body)
+                self._finish(head.closing)
+                self._wire.ended(call, *judged(message, call.id), body, message)
+                return
+            else:
+                outcome, code = judged(read_message(body), call.id)
+                if outcome != PROTOCOL_ERROR:
+                    outcome, code = TRANSPORT_ERROR, f"http_{head.status}"
+                self._end(outcome, code)
+        self._finish(head.closing)
+
+    def _finish(self, closing: bool) -> None:
+        # Before the engine is told, which may at once want a connection: then it is this one, still warm.
+        self.call = self._answer = None
+        if closing:
+            self.close()
+        else:
+            self._wire.free(self)
+
+    def _end(self, outcome: int, code: str, answer: bytes = b"", message: Message | None = None) -> None:
+        call, self.call = self.call, None
+        if call is not None:
+            self._wire.ended(call, outcome, code, answer, message)

@@ -1,0 +1,111 @@
+"""The ledger: what is kept of each call while the load is made, as columns of numbers, written at the end."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mcp_workbench.load.generator.answers import OK
+
+COLUMNS = {
+    "block": "I",
+    "operation": "H",
+    "step": "H",
+    "outcome": "B",
+    "code": "H",
+    "intended_ns": "q",
+    "start_ns": "q",
+    "end_ns": "q",
+    "bytes": "I",
+}
+"""The columns, each with its type as :mod:`array` names it."""
+
+_MOST_CODES = 200
+_OTHERS = 1
+_MOST_SAMPLE_BYTES = 200_000
+
+
+class Ledger:
+    """Columns of calls, the words for why they failed, and some answers kept whole.
+
+    Args:
+        samples: about how many answers are kept.
+    """
+
+    def __init__(self, samples: int) -> None:
+        self.columns = {name: array(kind) for name, kind in COLUMNS.items()}
+        self.codes: dict[str, int] = {"": 0, "(others)": _OTHERS}
+        self.failed = 0
+        self.recent_ns: list[int] = []
+        self._samples: list[tuple[str, bytes]] = []
+        self._most_samples = samples
+        self._seen = 0
+        self._every = 1
+        columns = self.columns
+        self._append = tuple(columns[name].append for name in COLUMNS)
+
+    def __len__(self) -> int:
+        """Return how many calls are in it."""
+        return len(self.columns["outcome"])
+
+    def write(
+        self,
+        block: int,
+        operation: int,
+        step: int,
+        outcome: int,
+        code: str,
+        intended_ns: int,
+        start_ns: int,
+        end_ns: int,
+        size: int,
+    ) -> None:
+        """Add one call."""
+        number = self.codes.get(code)
+        if number is None:
+            # A server that thinks of a new code for each call fills no memory.
+            number = _OTHERS
+            if len(self.codes) < _MOST_CODES:
+                number = self.codes[code] = len(self.codes)
+        if outcome != OK:
+            self.failed += 1
+        a_block, a_operation, a_step, a_outcome, a_code, a_intended, a_start, a_end, a_size = self._append
+        a_block(block)
+        a_operation(operation)
+        a_step(step)
+        a_outcome(outcome)
+        a_code(number)
+        a_intended(intended_ns)
+        a_start(start_ns)
+        a_end(end_ns)
+        a_size(size)
+        self.recent_ns.append(end_ns - intended_ns)
+
+    def keep(self, tool: str, answer: bytes) -> None:
+        """Keep an answer whole, if it is its turn: all in the beginning, then ever fewer, evenly over the run."""
+        self._seen += 1
+        if self._seen % self._every or len(answer) > _MOST_SAMPLE_BYTES or not self._most_samples:
+            return
+        self._samples.append((tool, bytes(answer)))
+        if len(self._samples) >= 2 * self._most_samples:
+            del self._samples[::2]
+            self._every *= 2
+
+    def sampled(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the answers that were kept, each with its tool."""
+        yield from self._samples
+
+    def save(self, folder: Path, facts: dict[str, Any]) -> None:
+        """Write columns, samples and ``facts`` into ``folder``."""
+        for name, column in self.columns.items():
+            with (folder / f"{name}.column").open("wb") as file:
+                column.tofile(file)
+        with (folder / "samples").open("wb") as file:
+            for tool, answer in self.sampled():
+                for piece in (tool.encode(), answer):
+                    file.write(len(piece).to_bytes(4, "big") + piece)
+        told = {**facts, "codes": list(self.codes), "calls": len(self)}
+        (folder / "facts.json").write_text(json.dumps(told), encoding="utf-8")

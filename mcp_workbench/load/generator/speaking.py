@@ -1,0 +1,83 @@
+"""What the generator says to a server, as bytes: the messages of both eras of the protocol."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from mcp_workbench.errors import UnreachableError
+from mcp_workbench.load.generator.answers import Message
+from mcp_workbench.load.generator.call import FIRST_ID, Request
+
+_ID: Final = b"%d" % FIRST_ID
+_NAMED: Final = {"name": "mcp-workbench", "version": "1"}
+_META: Final = "io.modelcontextprotocol/"
+# The first version without a handshake.
+_MODERN: Final = "2026-07-28"
+
+
+def is_modern(protocol: str) -> bool:
+    """Whether a protocol version has no handshake: each request says for itself what was agreed on."""
+    return protocol >= _MODERN
+
+
+def tool_call(tool: str, arguments: dict[str, Any], protocol: str) -> Request:
+    """Return the message that calls ``tool``, in the two parts around its id."""
+    return _request("tools/call", {"name": tool, "arguments": arguments}, protocol)
+
+
+def list_tools(protocol: str) -> Request:
+    """Return the message that lists the tools, in the two parts around its id."""
+    return _request("tools/list", {}, protocol)
+
+
+def _request(method: str, params: dict[str, Any], protocol: str) -> Request:
+    if is_modern(protocol):
+        params["_meta"] = {
+            f"{_META}protocolVersion": protocol,
+            f"{_META}clientInfo": _NAMED,
+            f"{_META}clientCapabilities": {},
+        }
+    message = written({"jsonrpc": "2.0", "id": FIRST_ID, "method": method, "params": params})
+    # The first one is the id: it comes before anything that somebody else has written.
+    before, _, after = message.partition(_ID)
+    return before, after
+
+
+def initialize(protocol: str) -> bytes:
+    """Return the message that begins a handshake."""
+    params = {"protocolVersion": protocol, "capabilities": {}, "clientInfo": _NAMED}
+    return written({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params})
+
+
+INITIALIZED: Final = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
+
+
+def cancelled(number: int) -> bytes:
+    """Return the message that says that nobody waits for the answer to request ``number`` any more."""
+    params = {"requestId": number, "reason": "no answer in time"}
+    return written({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
+
+
+def refusal(number: object) -> bytes:
+    """Return the answer to a server that asks something: there is nobody here who could answer."""
+    error = {"code": -32601, "message": "a load generator answers no questions"}
+    return written({"jsonrpc": "2.0", "id": number, "error": error})
+
+
+def agreed(answer: Message | None, where: str) -> str:
+    """Return the protocol version to which a server has agreed in its answer to ``initialize``.
+
+    Raises:
+        UnreachableError: it is no such answer.
+    """
+    result = (answer or {}).get("result")
+    version = result.get("protocolVersion") if isinstance(result, dict) else None
+    if not isinstance(version, str) or not version.isascii() or not version.isprintable() or len(version) > 40:
+        raise UnreachableError(f"{where} did not answer the handshake as MCP servers do; is it still the same server?")
+    return version
+
+
+def written(message: Message) -> bytes:
+    """Return a message as JSON on one line."""
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()

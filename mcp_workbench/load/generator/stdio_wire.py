@@ -1,0 +1,214 @@
+"""A server spoken to over its standard input and output: a process that the generator starts and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import tempfile
+from typing import Any, Final
+
+from mcp_workbench.errors import UnreachableError
+from mcp_workbench.load.generator.answers import (
+    MOST_ANSWER_BYTES,
+    TRANSPORT_ERROR,
+    Message,
+    judged,
+    read_message,
+)
+from mcp_workbench.load.generator.call import FIRST_ID, Call, Ended, Request
+from mcp_workbench.load.generator.speaking import (
+    INITIALIZED,
+    agreed,
+    cancelled,
+    initialize,
+    is_modern,
+    list_tools,
+    refusal,
+    tool_call,
+)
+from mcp_workbench.load.plan import Wire as WirePlan
+from mcp_workbench.untrusted import one_line
+
+_START_LIMIT_S: Final = 30.0
+_LEAVE_LIMIT_S: Final = 2.0
+_TERMINATE_LIMIT_S: Final = 1.0
+_SAID_BYTES: Final = 2_000
+
+
+class StdioWire:
+    """One process, with all calls on its one line.
+
+    Args:
+        told: the plan's words for the target.
+        ended: told of each call that ends.
+    """
+
+    def __init__(self, told: WirePlan, ended: Ended) -> None:
+        self.pid: int | None = None
+        self.opened = 0
+        self.ended = ended
+        self._told = told
+        self._protocol = told.protocol
+        self._calls: dict[int, Call] = {}
+        self._asked: dict[int, asyncio.Future[Message]] = {}
+        self._buffer = bytearray()
+        self._searched = 0
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._input: asyncio.WriteTransport | None = None
+        self._gone = asyncio.Event()
+
+    async def open(self, users: int) -> None:  # noqa: ARG002 - one line carries all calls
+        """Start the process, and shake hands where the era has it.
+
+        Raises:
+            UnreachableError: it cannot be started, or what is started speaks no MCP.
+        """
+        loop = asyncio.get_running_loop()
+        with tempfile.TemporaryFile() as said:
+            try:
+                self._transport, _ = await loop.subprocess_exec(
+                    lambda: _Lines(self),
+                    *self._told.command,
+                    env=self._told.environment,
+                    cwd=self._told.folder,
+                    stderr=said,
+                    start_new_session=True,
+                )
+                self.pid = self._transport.get_pid()
+                self._input = self._transport.get_pipe_transport(0)  # type: ignore[assignment]
+                async with asyncio.timeout(_START_LIMIT_S):
+                    await self._greet()
+            except (OSError, TimeoutError, UnreachableError) as error:
+                said.seek(max(0, os.fstat(said.fileno()).st_size - _SAID_BYTES))
+                words = one_line(said.read(_SAID_BYTES).decode(errors="replace"), 300)
+                await self.close()
+                raise UnreachableError(
+                    f"the load generator started {one_line(self._told.command[0], 80)!r}, and no MCP server answered"
+                    f" ({one_line(error, 120) or type(error).__name__})" + (f"; it said: {words}" if words else "")
+                ) from None
+        self.opened = 1
+
+    async def _greet(self) -> None:
+        if is_modern(self._protocol):
+            before, after = list_tools(self._protocol)
+            await self._answer_to(FIRST_ID, b"%b%d%b" % (before, FIRST_ID, after))
+        else:
+            answer = await self._answer_to(1, initialize(self._protocol))
+            self._protocol = agreed(answer, "the server")
+            self._write(INITIALIZED)
+
+    async def _answer_to(self, number: int, message: bytes) -> Message:
+        answered: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._asked[number] = answered
+        self._write(message)
+        return await answered
+
+    async def close(self) -> None:
+        """Close the server's input, and end the process and its children if that does not."""
+        transport, self._transport = self._transport, None
+        if transport is None:
+            return
+        if self._input is not None:
+            self._input.close()
+        for limit_s, number in ((_LEAVE_LIMIT_S, signal.SIGTERM), (_TERMINATE_LIMIT_S, signal.SIGKILL)):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limit_s):
+                    await self._gone.wait()
+                    break
+            self._signal(transport, number)
+        # Children that outlive their parent are of its group.
+        self._signal(transport, signal.SIGKILL)
+        transport.close()
+
+    @staticmethod
+    def _signal(transport: asyncio.SubprocessTransport, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(transport.get_pid(), number)
+
+    def request(self, tool: str, arguments: dict[str, Any]) -> Request:
+        """Return the line that calls ``tool``, around its id."""
+        before, after = tool_call(tool, arguments, self._protocol)
+        return before, after + b"\n"
+
+    def send(self, call: Call, request: Request) -> None:
+        """Send ``call``."""
+        if self._gone.is_set() or self._input is None or self._input.is_closing():
+            asyncio.get_running_loop().call_soon(self.ended, call, TRANSPORT_ERROR, "connection_closed")
+            return
+        self._calls[call.id] = call
+        self._input.write(b"%b%d%b" % (request[0], call.id, request[1]))
+
+    def give_up(self, call: Call) -> None:
+        """Tell the server that nobody waits for ``call`` any more."""
+        if self._calls.pop(call.id, None) is not None:
+            self._write(cancelled(call.id))
+
+    def _write(self, message: bytes) -> None:
+        if self._input is not None and not self._input.is_closing():
+            self._input.write(message + b"\n")
+
+    def received(self, data: bytes) -> None:
+        """Take what the server has written."""
+        buffer = self._buffer
+        if not buffer and data.endswith(b"\n") and data.count(b"\n") == 1:
+            self._line(data)
+            return
+        buffer += data
+        end = buffer.rfind(b"\n", self._searched)
+        if end < 0:
+            self._searched = len(buffer)
+            if len(buffer) > MOST_ANSWER_BYTES:
+                # A line without an end: nothing that comes after could be told from it.
+                self.lost()
+            return
+        whole = bytes(buffer[: end + 1])
+        del buffer[: end + 1]
+        self._searched = 0
+        for line in whole.splitlines():
+            self._line(line)
+
+    def _line(self, line: bytes) -> None:
+        message = read_message(line)
+        if message is None:
+            # Servers print on standard output what they should not; no call is answered by it.
+            return
+        number = message.get("id")
+        if "method" in message:
+            if number is not None:
+                self._write(refusal(number))
+            return
+        if not isinstance(number, int):
+            return
+        if (asked := self._asked.pop(number, None)) is not None:
+            if not asked.done():
+                asked.set_result(message)
+        elif (call := self._calls.pop(number, None)) is not None:
+            self.ended(call, *judged(message, number), line, message)
+
+    def lost(self) -> None:
+        """Note that the process has closed its output or ended: no answer comes any more."""
+        if not self._gone.is_set():
+            self._gone.set()
+            for asked in self._asked.values():
+                if not asked.done():
+                    asked.set_exception(UnreachableError("it ended"))
+            calls, self._calls = self._calls, {}
+            for call in calls.values():
+                self.ended(call, TRANSPORT_ERROR, "connection_closed")
+
+
+class _Lines(asyncio.SubprocessProtocol):
+    def __init__(self, wire: StdioWire) -> None:
+        self._wire = wire
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 - there is one
+        self._wire.received(data)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 - lost is lost
+        if fd == 1:
+            self._wire.lost()
+
+    def process_exited(self) -> None:
+        self._wire.lost()

@@ -1,0 +1,376 @@
+"""The statistics of comparing two arms that were called in turns: how sure a difference is, on a noisy machine.
+
+Noise comes in bursts, so that calls of one moment are alike: whole blocks are drawn again, never single calls, and
+block ``i`` of one arm always together with block ``i`` of the other, which ran beside it. What lasts as long as a
+process (the luck of its memory layout, of its hash seed) is in all blocks alike and cannot be seen in them: it is a
+term of its own.
+
+Latencies are those of the calls that ended well: a failing call is often a fast one, and a server that fails must not
+look better for it. Failures are judged by themselves.
+
+Source:
+    the block bootstrap for paired series (Künsch 1989, "The jackknife and the bootstrap for general stationary
+    observations"), with blocks that do not overlap.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcp_workbench.load.measured import Calls
+
+RESAMPLES: Final = 1_000
+
+_CHUNK: Final = 250
+# A grid as fine as this moves a percentile by less than a thousandth of the calls; the tail has more of it.
+_GRID, _TAIL_GRID, _TAIL_SHARE = 1_000, 500, 0.95
+_MOST_CALLS: Final = 1e9
+# Beyond this logarithm a ratio is no number any more.
+_ENDLESS: Final = 700.0
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure, and between what it lies.
+
+    Attributes:
+        estimate: the figure.
+        low: the lower bound.
+        high: the upper bound.
+        confidence: how often such an interval holds the truth, from 0 to 1.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class LogRatio:
+    """How much slower the candidate is than the baseline, as the logarithm of the ratio.
+
+    Attributes:
+        baseline_ms: the baseline's latency in milliseconds.
+        candidate_ms: the candidate's.
+        log_ratio: the natural logarithm of candidate over baseline.
+        standard_error: of ``log_ratio``, from what blocks differ by; what lasts as long as a process is not in it.
+        pairs: how many pairs of blocks there were.
+    """
+
+    baseline_ms: float
+    candidate_ms: float
+    log_ratio: float
+    standard_error: float
+    pairs: int
+
+    def spread(self, confidence: float, luck_sd: float = 0.0) -> float:
+        """Return how far the interval reaches to either side, as a logarithm.
+
+        Args:
+            confidence: of the whole interval, above 0 and below 1; each bound holds with half of the doubt.
+            luck_sd: the standard deviation of what the blocks cannot show, as a logarithm.
+        """
+        return student_quantile(confidence, self.pairs - 1) * math.hypot(self.standard_error, luck_sd)
+
+    def interval(self, confidence: float, luck_sd: float = 0.0) -> Interval:
+        """Return the ratio and between what it lies; see :meth:`spread`."""
+        spread = self.spread(confidence, luck_sd)
+        low, high = self.log_ratio - spread, self.log_ratio + spread
+        return Interval(math.exp(self.log_ratio), math.exp(low), math.exp(min(high, _ENDLESS)), confidence)
+
+
+def student_quantile(confidence: float, degrees: int) -> float:
+    """Return how many standard errors an interval reaches to either side; infinite without degrees of freedom."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, (1 + confidence) / 2)) if degrees > 0 else math.inf
+
+
+def bootstrap_ratios(
+    baseline: Calls,
+    candidate: Calls,
+    measures: Sequence[Sequence[float]],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[LogRatio | None]:
+    """Compare the latencies of two arms that were called in turns, by drawing pairs of blocks again.
+
+    Args:
+        baseline: its block ``i`` ran beside block ``i`` of the candidate.
+        candidate: blocks that only one of the two has are left out.
+        measures: for each, percentiles from 0 to 100: one, or several whose geometric mean is taken. The percentiles
+            are those of all calls together that ended well, by nearest rank; beyond 1,500 calls, to a thousandth of
+            the calls.
+        resamples: how often blocks are drawn.
+        seed: of the draws.
+
+    Returns:
+        For each measure the ratio, or ``None`` if an arm has no calls that ended well, or none that took any time.
+    """
+    pairs = min(baseline.blocks, candidate.blocks)
+    first, second = _Ranked.of(baseline, pairs), _Ranked.of(candidate, pairs)
+    if first is None or second is None:
+        return [None] * len(measures)
+    whole = np.ones((1, pairs), dtype=np.float32)
+    before, after = (arm.log_measures(whole, measures)[0] for arm in (first, second))
+    # Latencies of no time at all have no logarithm.
+    with np.errstate(invalid="ignore"):
+        drawn = np.concatenate(
+            [
+                second.log_measures(weights, measures) - first.log_measures(weights, measures)
+                for weights in _draws(pairs, resamples, seed)
+            ]
+        )
+    return [
+        LogRatio(
+            math.exp(before[at]),
+            math.exp(after[at]),
+            float(after[at] - before[at]),
+            _standard_error(drawn[np.isfinite(drawn[:, at]), at], pairs),
+            pairs,
+        )
+        if math.isfinite(before[at]) and math.isfinite(after[at])
+        else None
+        for at in range(len(measures))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """The latencies of one arm on a grid of ranks, and how many calls of each block lie at or below each of them."""
+
+    log_ms: NDArray[np.float64]
+    below: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, calls: Calls, pairs: int) -> _Ranked | None:
+        chosen = ~calls.failed & (calls.block < pairs)
+        latency_ms, block = calls.latency_ms[chosen], calls.block[chosen].astype(np.int64)
+        count = len(latency_ms)
+        if count == 0:
+            return None
+        order = np.argsort(latency_ms, kind="stable")
+        ranks = np.arange(count)
+        if count > _GRID + _TAIL_GRID:
+            whole, tail = np.linspace(0, count - 1, _GRID), np.linspace(_TAIL_SHARE * count, count - 1, _TAIL_GRID)
+            ranks = np.unique(np.concatenate([whole, tail]).astype(np.int64))
+        place = np.searchsorted(ranks, np.arange(count))
+        cells = np.bincount(block[order] * len(ranks) + place, minlength=pairs * len(ranks))
+        below = cells.reshape(pairs, len(ranks)).cumsum(axis=1).astype(np.float32)
+        with np.errstate(divide="ignore"):
+            return cls(np.log(latency_ms[order][ranks]), below)
+
+    def log_measures(self, weights: NDArray[np.float32], measures: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+        """Return the measures' logarithms, a row for each row of weights."""
+        counts = weights @ self.below
+        calls = counts[:, -1].astype(np.float64)
+        columns = []
+        for percents in measures:
+            logs = np.zeros(len(weights))
+            for percent in percents:
+                rank = np.maximum(np.ceil(calls * percent / 100 - 1e-9), 1)
+                place = (counts < rank[:, None]).sum(axis=1)
+                logs += self.log_ms[np.minimum(place, len(self.log_ms) - 1)] / len(percents)
+            # Blocks without calls may be all that was drawn.
+            columns.append(np.where(calls > 0, logs, np.nan))
+        return np.stack(columns, axis=1)
+
+
+def _draws(pairs: int, resamples: int, seed: int) -> Iterator[NDArray[np.float32]]:
+    """Yield how often each pair of blocks was drawn, some resamples at a time, so that memory stays bounded."""
+    random = np.random.default_rng(seed)
+    for begin in range(0, resamples, _CHUNK):
+        rows = min(_CHUNK, resamples - begin)
+        yield random.multinomial(pairs, np.full(pairs, 1 / pairs), size=rows).astype(np.float32)
+
+
+def _standard_error(drawn: NDArray[np.float64], pairs: int) -> float:
+    """Return the standard error that resamples show, without the bias that few blocks give it."""
+    if len(drawn) < 2 or pairs < 2:
+        return math.inf
+    return float(drawn.std(ddof=1)) * math.sqrt(pairs / (pairs - 1))
+
+
+def mean_log_ratio(log_ratios: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the mean of ``log_ratios``, one a pair of blocks, and its standard error.
+
+    The most extreme tenth on either side is left out of the mean: a block in which the machine did something else.
+
+    Source:
+        the trimmed mean with its winsorised standard error (Tukey and McLaughlin 1963).
+    """
+    known = np.sort(log_ratios[np.isfinite(log_ratios)])
+    count = len(known)
+    cut = count // 10
+    if count - 2 * cut < 2:
+        return (float(known.mean()) if count else math.nan), math.inf
+    kept = known[cut : count - cut]
+    winsorised = np.clip(known, kept[0], kept[-1])
+    share = len(kept) / count
+    return float(kept.mean()), float(winsorised.std(ddof=1)) / (share * math.sqrt(count))
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorDifference:
+    """How many more of the candidate's calls failed, as a share of its calls.
+
+    Attributes:
+        baseline_errors: how many of the baseline's calls failed.
+        baseline_calls: how many it had.
+        candidate_errors: how many of the candidate's calls failed.
+        candidate_calls: how many it had.
+        interval: the difference of the shares, candidate less baseline: the wider of what single calls and of what
+            whole blocks allow for, so that one burst of errors is no trend.
+        chance: the probability of so many errors, or more, at the candidate, if both failed alike.
+    """
+
+    baseline_errors: int
+    baseline_calls: int
+    candidate_errors: int
+    candidate_calls: int
+    interval: Interval
+    chance: float
+
+
+def error_difference(
+    baseline: Calls, candidate: Calls, confidence: float, *, resamples: int = RESAMPLES, seed: int = 0
+) -> ErrorDifference | None:
+    """Compare how many calls failed in two arms that were called in turns; ``None`` if an arm has no calls.
+
+    Args:
+        baseline: its block ``i`` ran beside block ``i`` of the candidate.
+        candidate: the other arm.
+        confidence: of the interval, above 0 and below 1.
+        resamples: how often pairs of blocks are drawn.
+        seed: of the draws.
+    """
+    pairs = min(baseline.blocks, candidate.blocks)
+    counted = [_errors_by_block(calls, pairs) for calls in (baseline, candidate)]
+    (errors, calls), (more_errors, more_calls) = ((int(e.sum()), int(c.sum())) for e, c in counted)
+    if not calls or not more_calls:
+        return None
+    single = newcombe_interval(errors, calls, more_errors, more_calls, confidence)
+    drawn = []
+    for weights in _draws(pairs, resamples, seed):
+        with np.errstate(invalid="ignore"):
+            shares = [(weights @ e) / (weights @ c) for e, c in counted]
+        drawn.append(shares[1] - shares[0])
+    differences = np.concatenate(drawn)
+    differences = differences[np.isfinite(differences)]
+    low, high = np.quantile(differences, ((1 - confidence) / 2, (1 + confidence) / 2)) if pairs > 1 else (-1.0, 1.0)
+    whole = Interval(single.estimate, min(single.low, float(low)), max(single.high, float(high)), confidence)
+    chance = exact_chance(errors, calls, more_errors, more_calls)
+    return ErrorDifference(errors, calls, more_errors, more_calls, whole, chance)
+
+
+def _errors_by_block(calls: Calls, pairs: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    inside = calls.block < pairs
+    block = calls.block[inside].astype(np.int64)
+    counts = [
+        np.bincount(chosen, minlength=pairs).astype(np.float64) for chosen in (block[calls.failed[inside]], block)
+    ]
+    return counts[0], counts[1]
+
+
+def wilson_interval(errors: int, calls: int, confidence: float = 0.95) -> Interval:
+    """Return the share of calls that failed, and between what it lies; from 0 to 1 if there were no calls.
+
+    Source:
+        Wilson 1927, the score interval; it holds for few errors, and for none.
+    """
+    if calls == 0:
+        return Interval(math.nan, 0.0, 1.0, confidence)
+    z = _normal_quantile(confidence)
+    share, scale = errors / calls, 1 + z * z / calls
+    middle = (share + z * z / (2 * calls)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / calls + z * z / (4 * calls * calls))
+    return Interval(share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)), confidence)
+
+
+def newcombe_interval(errors: int, calls: int, more_errors: int, more_calls: int, confidence: float) -> Interval:
+    """Return the difference of two shares of failed calls, second less first, and between what it lies.
+
+    Source:
+        Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10.
+    """
+    first, second = wilson_interval(errors, calls, confidence), wilson_interval(more_errors, more_calls, confidence)
+    difference = second.estimate - first.estimate
+    low = difference - math.hypot(second.estimate - second.low, first.high - first.estimate)
+    high = difference + math.hypot(second.high - second.estimate, first.estimate - first.low)
+    return Interval(difference, low, high, confidence)
+
+
+def exact_chance(errors: int, calls: int, more_errors: int, more_calls: int) -> float:
+    """Return how probable ``more_errors`` or more are in the second arm, if errors fall on calls of both alike.
+
+    Source:
+        Fisher's exact test, one-sided.
+    """
+    from scipy.special import gammaln
+
+    def log_ways(whole: int, part: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        ways: NDArray[np.float64] = (
+            gammaln(whole + 1) - gammaln(np.add(part, 1)) - gammaln(np.subtract(whole, part) + 1)
+        )
+        return ways
+
+    both = errors + more_errors
+    counts = np.arange(more_errors, min(both, more_calls) + 1, dtype=np.float64)
+    logs = log_ways(more_calls, counts) + log_ways(calls, both - counts) - log_ways(calls + more_calls, both)
+    return min(1.0, float(np.exp(logs).sum()))
+
+
+def _normal_quantile(confidence: float) -> float:
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf((1 + confidence) / 2)
+
+
+def needed_seconds(ratio: LogRatio, seconds: float, room: float, confidence: float, luck_sd: float) -> float | None:
+    """Return how many seconds more of each arm would make the interval narrow enough.
+
+    Args:
+        ratio: what was found.
+        seconds: how long each arm was measured.
+        room: how far the interval may reach to either side, as a logarithm, above 0.
+        confidence: of the interval.
+        luck_sd: the standard deviation of what more seconds cannot make smaller, as a logarithm.
+
+    Returns:
+        The seconds; ``None`` if seconds do not help: only more processes do.
+    """
+    quantile = student_quantile(confidence, max(ratio.pairs - 1, 5))
+    allowed = (room / quantile) ** 2 - luck_sd**2
+    if allowed <= 0 or not math.isfinite(ratio.standard_error):
+        return None
+    return max(0.0, seconds * (ratio.standard_error**2 / allowed - 1))
+
+
+def needed_calls(errors: ErrorDifference, bound: float, confidence: float) -> float | None:
+    """Return how many calls each arm would need for the difference's upper bound to fall below ``bound``.
+
+    Args:
+        errors: what was found; that errors go on as they came is assumed.
+        bound: a share from 0 to 1.
+        confidence: of the interval.
+
+    Returns:
+        The number of calls; ``None`` if more calls do not help: the difference itself is above the bound.
+    """
+    shares = errors.baseline_errors / errors.baseline_calls, errors.candidate_errors / errors.candidate_calls
+    calls = float(min(errors.baseline_calls, errors.candidate_calls))
+    while shares[1] - shares[0] < bound and calls < _MOST_CALLS:
+        calls *= 1.1
+        count = math.ceil(calls)
+        first, second = (round(share * count) for share in shares)
+        if newcombe_interval(first, count, second, count, confidence).high < bound:
+            return calls
+    return None
