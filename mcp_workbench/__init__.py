@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         UnknownToolError,
         UnreachableError,
         UsageError,
+        VoidRunError,
         WorkbenchError,
     )
     from mcp_workbench.kernel.hosting import HostedServer, aserve, serve
@@ -41,8 +42,14 @@ if TYPE_CHECKING:
     from mcp_workbench.kernel.session import Session
     from mcp_workbench.kernel.starting_points import starting_points
     from mcp_workbench.kernel.tracing import Trace
+    from mcp_workbench.load.baseline import Baseline
+    from mcp_workbench.load.comparison import Comparison
+    from mcp_workbench.load.gate import GateResult, GateSettings, read_gate
+    from mcp_workbench.load.measurable import acompare, compare
     from mcp_workbench.load.prices import PriceList, aprice_list, price_list
     from mcp_workbench.load.summary import Summary
+    from mcp_workbench.load.verdicts import Verdict
+    from mcp_workbench.load.workload import Workload, read_workload
     from mcp_workbench.records import CallRecord, Outcome
     from mcp_workbench.starters.copying import new_server, starter_servers
     from mcp_workbench.verify.side_by_side import SideBySide, aside_by_side, side_by_side
@@ -76,6 +83,7 @@ _HOMES = {
         "UnknownToolError",
         "UnreachableError",
         "UsageError",
+        "VoidRunError",
         "WorkbenchError",
     ),
     "kernel.hosting": ("HostedServer", "aserve", "serve"),
@@ -85,8 +93,14 @@ _HOMES = {
     "kernel.session": ("Session",),
     "kernel.starting_points": ("starting_points",),
     "kernel.tracing": ("Trace",),
+    "load.baseline": ("Baseline",),
+    "load.comparison": ("Comparison",),
+    "load.gate": ("GateResult", "GateSettings", "read_gate"),
+    "load.measurable": ("acompare", "compare"),
     "load.prices": ("PriceList", "aprice_list", "price_list"),
     "load.summary": ("Summary",),
+    "load.verdicts": ("Verdict",),
+    "load.workload": ("Workload", "read_workload"),
     "records": ("CallRecord", "Outcome"),
     "starters.copying": ("new_server", "starter_servers"),
     "verify.side_by_side": ("SideBySide", "aside_by_side", "side_by_side"),
@@ -98,18 +112,22 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "ArgumentsError",
     "Audit",
+    "Baseline",
     "Call",
     "CallRecord",
     "CallResult",
     "CallTimeoutError",
     "Chooser",
     "ClosedError",
+    "Comparison",
     "ConnectionLostError",
     "ContractBook",
     "ContractError",
     "Drift",
     "Failure",
     "FileError",
+    "GateResult",
+    "GateSettings",
     "Hardened",
     "HostedServer",
     "LoopError",
@@ -128,13 +146,18 @@ __all__ = [
     "UnknownToolError",
     "UnreachableError",
     "UsageError",
+    "Verdict",
+    "VoidRunError",
     "Workbench",
     "WorkbenchError",
+    "Workload",
+    "acompare",
     "allow_nested_loops",
     "aprice_list",
     "aserve",
     "aside_by_side",
     "audit_book",
+    "compare",
     "compare_books",
     "current_call",
     "harden",
@@ -142,6 +165,8 @@ __all__ = [
     "new_server",
     "price_list",
     "read_book",
+    "read_gate",
+    "read_workload",
     "serve",
     "side_by_side",
     "soften",

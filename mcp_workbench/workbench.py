@@ -11,7 +11,7 @@ from mcp_workbench.kernel.results import CallResult
 from mcp_workbench.kernel.session import Session
 from mcp_workbench.kernel.targets import read_target
 from mcp_workbench.kernel.tracing import Trace
-from mcp_workbench.progress import Progress, shown_progress
+from mcp_workbench.load.measurable import Measurable
 from mcp_workbench.untrusted import escaped, one_line
 
 if TYPE_CHECKING:
@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     from mcp_workbench.contracts.audit.report import Audit
     from mcp_workbench.contracts.drift import Drift
     from mcp_workbench.contracts.model import ContractBook
-    from mcp_workbench.load.summary import Summary
     from mcp_workbench.tables import Table
     from mcp_workbench.widgets.explorer import Explorer
 
 
-class Workbench:
+class Workbench(Measurable):
     """A target, connected: look at it, call it, measure it.
 
     It connects when it is made, and stays connected across cells until it is closed, used up by a ``with``, or the
@@ -166,54 +165,6 @@ class Workbench:
             await background().arun(self._known(tool))
         return await self.session.atrace(tool, arguments, timeout=timeout)
 
-    def sample(
-        self,
-        tool: str,
-        arguments: dict[str, Any] | None = None,
-        *,
-        calls: int = 100,
-        warm_up: int = 3,
-        progress: bool = True,
-    ) -> Summary:
-        """Call a tool many times, one call after the other, and return the table of these calls.
-
-        Args:
-            tool: one of the tools that the server lists.
-            arguments: the same for each call.
-            calls: how many calls are measured.
-            warm_up: how many calls go before and are in no figure.
-            progress: show a progress bar once the sample takes more than half a second.
-
-        Raises:
-            UsageError: a number that makes no sample, an unknown tool, arguments that are no JSON.
-        """
-        __tracebackhide__ = True
-        with shown_progress(f"sampling {one_line(tool, 40)}", progress) as told:
-            return background().run(self._sample(tool, {} if arguments is None else arguments, calls, warm_up, told))
-
-    async def asample(
-        self,
-        tool: str,
-        arguments: dict[str, Any] | None = None,
-        *,
-        calls: int = 100,
-        warm_up: int = 3,
-        progress: bool = True,
-    ) -> Summary:
-        """Call a tool many times, as :meth:`sample` does, without blocking the caller's loop."""
-        with shown_progress(f"sampling {one_line(tool, 40)}", progress) as told:
-            return await background().arun(
-                self._sample(tool, {} if arguments is None else arguments, calls, warm_up, told)
-            )
-
-    def summary(self) -> Summary:
-        """Return, for each tool called so far, count, error rate by outcome and latency percentiles."""
-        from mcp_workbench.load.summary import summarise
-
-        dropped = self.session.log.dropped
-        note = f"the oldest {dropped:,} records were dropped to save memory" if dropped else ""
-        return summarise(self.session.log, note=note)
-
     def explore(self, tool: str | None = None) -> Explorer:
         """Return the explorer: choose a tool, fill in its form, run it, read the result and the last calls.
 
@@ -317,15 +268,6 @@ class Workbench:
         garbage = connection.evidence.garbage is not None
         return f"{state}; {connection.evidence.told_garbage()}" if garbage else state
 
-    async def _sample(
-        self, tool: str, arguments: dict[str, Any], calls: int, warm_up: int, progress: Progress | None
-    ) -> Summary:
-        from mcp_workbench.load.sampling import Plan, sample
-
-        plan = Plan(tool, arguments, calls, warm_up)
-        await self._known(tool)
-        return await sample(self.session.connection, plan, progress)
-
     async def _draft(self) -> ContractBook:
         from mcp_workbench.contracts.draft import draft_book
 
@@ -334,22 +276,6 @@ class Workbench:
         # Servers of 2026-07-28 need not name themselves.
         name, version = (told.name, told.version) if told is not None else ("", None)
         return draft_book(name or self.name, version, tools)
-
-    def _listed(self, tool: object) -> bool:
-        return isinstance(tool, str) and tool in self.session.connection.listed
-
-    async def _known(self, tool: str) -> None:
-        """Refuse a tool that the server does not list, and say which one may be meant."""
-        from mcp_workbench.kernel.listings import unknown_tool
-
-        if self._listed(tool):
-            return
-        connection = self.session.connection
-        # Servers may add tools while they run: look once more before saying no.
-        names = [listed.name for listed in await connection.list_all("tools")]
-        if tool in names:
-            return
-        raise unknown_tool(self.name, tool, names)
 
 
 def _book(contract: ContractBook | Path | str) -> ContractBook:

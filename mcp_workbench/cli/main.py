@@ -1,14 +1,14 @@
 """The ``mcp-workbench`` command: look at a target, call it, measure it, hold it to its contract; open the workbook.
 
-Exit codes: 0 fine; 1 the tool answered with an error, a sampled call failed, or something was found in a contract;
-2 wrong usage; 3 target unreachable, lost, or not answering in time; 70 a fault of the workbench itself.
+Exit codes: 0 fine; 1 the tool answered with an error, a sampled call failed, something was found in a contract, a
+comparison found a regression, or a limit is not kept; 2 wrong usage; 3 target unreachable, lost, or not answering in
+time; 4 a load is void, or there is not enough data to say; 70 a fault of the workbench itself.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import sys
 from pathlib import Path
@@ -17,9 +17,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from mcp_workbench.cli.contract import contract_commands
+from mcp_workbench.cli.load import LOAD_COMMANDS
 from mcp_workbench.cli.terminal import (
     FOUND,
     OWN_FAULT,
+    UNDECIDED,
     UNREACHABLE,
     WRONG_USAGE,
     AsJson,
@@ -28,11 +30,12 @@ from mcp_workbench.cli.terminal import (
     Timeout,
     complain,
     opened,
+    read_json,
     say,
     say_json,
     say_table,
 )
-from mcp_workbench.errors import UsageError, WorkbenchError
+from mcp_workbench.errors import UsageError, VoidRunError, WorkbenchError
 from mcp_workbench.untrusted import one_line
 
 app = typer.Typer(
@@ -132,6 +135,10 @@ def sample(
         raise typer.Exit(UNREACHABLE if summary.cut_short else FOUND)
 
 
+for load_command in LOAD_COMMANDS:
+    app.command()(load_command)
+
+
 @app.command()
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new server's name, and its folder's.")],
@@ -182,24 +189,25 @@ def main() -> NoReturn:
         app()
     except WorkbenchError as error:
         complain(str(error))
-        sys.exit(WRONG_USAGE if isinstance(error, UsageError) else UNREACHABLE)
+        sys.exit(_exit_code(error))
     except Exception as error:  # noqa: BLE001 - the last resort: also a fault of ours is told in one sentence
         complain(f"mcp-workbench failed, and should not have ({type(error).__name__}: {one_line(error)}); report it")
         sys.exit(OWN_FAULT)
     sys.exit(0)
 
 
+def _exit_code(error: WorkbenchError) -> int:
+    match error:
+        case UsageError():
+            return WRONG_USAGE
+        case VoidRunError():
+            return UNDECIDED
+        case _:
+            return UNREACHABLE
+
+
 def _arguments(text: str) -> dict[str, Any]:
-    try:
-        read = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UsageError(
-            f"--args is no JSON: {error.msg} at character {error.pos + 1} of {one_line(text, 60)!r}; "
-            """write an object in single quotes, as '{"city": "Bern"}'"""
-        ) from None
-    except (ValueError, RecursionError) as error:
-        # Whole numbers of thousands of digits, and nesting without end.
-        raise UsageError(f"--args cannot be read ({one_line(error)}); give plain JSON values") from None
+    read = read_json(text)
     if not isinstance(read, dict):
         raise UsageError(
             f"--args is a JSON {type(read).__name__}, no object; "

@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,13 +14,14 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from mcp_workbench.untrusted import plain
+from mcp_workbench.errors import UsageError
+from mcp_workbench.untrusted import one_line, plain
 
 if TYPE_CHECKING:
     from mcp_workbench.workbench import Workbench
 
 # The last one is EX_SOFTWARE of sysexits.h.
-FOUND, WRONG_USAGE, UNREACHABLE, OWN_FAULT = 1, 2, 3, 70
+FOUND, WRONG_USAGE, UNREACHABLE, UNDECIDED, OWN_FAULT = 1, 2, 3, 4, 70
 
 TARGET_FORMS = "A command in quotes, a URL, FILE.py:ATTRIBUTE, MODULE:ATTRIBUTE or CONFIGURATION.json#ENTRY."
 
@@ -40,6 +42,36 @@ def opened(target: str, timeout_s: float, http: bool = False) -> Iterator[Workbe
         yield bench
         if bench.session.connection.evidence.garbage is not None:
             complain(f"note: {bench.session.connection.evidence.told_garbage()}")
+
+
+def read_json(text: str) -> object:
+    """Read the JSON of ``--args``.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f"--args is no JSON: {error.msg} at character {error.pos + 1} of {one_line(text, 60)!r}; "
+            """write an object in single quotes, as '{"city": "Bern"}'"""
+        ) from None
+    except (ValueError, RecursionError) as error:
+        # Whole numbers of thousands of digits, and nesting without end.
+        raise UsageError(f"--args cannot be read ({one_line(error)}); give plain JSON values") from None
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a text into a file.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{str(file)!r} cannot be written: {error.strerror}; give another file") from None
 
 
 def say(words: str) -> None:

@@ -47,11 +47,19 @@ from mcp_workbench.untrusted import one_line
 
 @dataclass(frozen=True, slots=True)
 class ServerTarget:
-    """A server object in this process, called directly or over loopback HTTP."""
+    """A server object in this process, called directly or over loopback HTTP.
+
+    Attributes:
+        server: the object.
+        name: what it is called in tables.
+        transport: how it is spoken to.
+        word: ``FILE.py:ATTRIBUTE`` or ``MODULE:ATTRIBUTE`` if it was loaded from there; another process can, too.
+    """
 
     server: MCPServer[Any] | Server[Any]
     name: str
     transport: Transport = "in-process"
+    word: str = ""
 
     def __str__(self) -> str:
         """Return the server's name and where it lives."""
@@ -150,7 +158,7 @@ def read_target(word: object, *, name: str | None = None, over_http: bool = Fals
                 f"transport='http' hosts a server object in this process, but the target is {target}; "
                 "leave the transport out, or give a server object"
             )
-        target = ServerTarget(target.server, target.name, "in-kernel-http")
+        target = replace(target, transport="in-kernel-http")
     return target
 
 
@@ -184,10 +192,10 @@ def _text(text: str, name: str | None) -> Target:
         return _configured(Path(file["file"]).expanduser(), file["entry"], name)
     if file := _file(_FILE_ATTRIBUTE, text):
         server = _attribute(_module_of_file(Path(file["file"]).expanduser()), file["attribute"], text)
-        return ServerTarget(server, name or one_line(server.name, 60))
+        return ServerTarget(server, name or one_line(server.name, 60), word=text)
     if named := _MODULE_ATTRIBUTE.fullmatch(text):
         server = _attribute(_module_of_name(named["module"]), named["attribute"], text)
-        return ServerTarget(server, name or one_line(server.name, 60))
+        return ServerTarget(server, name or one_line(server.name, 60), word=text)
     if re.match(r"^[a-z][a-z0-9+.-]*://", text, re.IGNORECASE):
         raise TargetError(f"{_shown(text)!r} is no HTTP address; MCP servers are reached at http:// or https://")
     if re.match(r"^[\w.-]+:\d+(/|$)", text):

@@ -5,14 +5,22 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mcp_workbench.errors import UsageError, VoidRunError
 from mcp_workbench.load.bars import bars
-from mcp_workbench.load.baseline_files import BaselineFile, FiguresPart, file_text, parse_file, read_file, write_file
+from mcp_workbench.load.baseline_files import (
+    BaselineFile,
+    FiguresPart,
+    content_of,
+    file_text,
+    parse_file,
+    read_file,
+    write_file,
+)
 from mcp_workbench.load.conditions import Conditions
 from mcp_workbench.load.figures import OverTime, ToolFigures, figures_of, over_time_of
 from mcp_workbench.load.honesty import Honesty
@@ -29,7 +37,11 @@ if TYPE_CHECKING:
 
 PERCENTILES: Final = (50, 90, 95, 99, 99.9)
 
+T = TypeVar("T", Conditions, Honesty, Calibration)
+
 _LABEL_CHARACTERS: Final = 200
+_TEXT_CHARACTERS: Final = 500
+_MOST_TEXTS: Final = 50
 _BEFORE_OUTCOMES: Final = [
     "tool",
     "calls",
@@ -116,7 +128,7 @@ class Baseline(Report):
         named = " ".join(filter(None, (one_line(self.conditions.target, 60), self.label)))
         took = "".join(f"p{percent} {_ms(whole.percentile_ms(percent))}, " for percent in (50, 99))
         words = (
-            f"{named}: {whole.calls:,} calls of {of} over {self.conditions.words()}: {took}"
+            f"{named}: {whole.calls:,} calls of {of} over {one_line(self.conditions.words())}: {took}"
             f"{whole.errors:,} failed ({whole.error_rate:.1%})"
         )
         return words + (f"; VOID: {'; '.join(one_line(why) for why in self.void)}" if self.void else "")
@@ -235,12 +247,12 @@ class Baseline(Report):
                 outcomes={outcome: row.outcomes[outcome] for outcome in Outcome if row.outcomes[outcome]},
                 latency=row.latency,
                 service=row.service,
-                codes=dict(sorted(row.codes.items())),
+                codes=dict(row.codes),
             )
             for row in self.figures
         )
         rest = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "figures"}
-        return BaselineFile(figures=parts, **rest)
+        return content_of({"figures": parts, **rest})
 
     def _little(self) -> str:
         told = "calls in flight as counted, divided by rate x mean time; 1 is right"
@@ -295,11 +307,13 @@ def baseline_of(
         import numpy as np
 
         well_ms = calibration.latency_ms[calibration.outcome == OK]
-        found = Calibration(calibration_identity, platform.python_version(), float(np.median(well_ms)))
+        found = Calibration(
+            one_line(calibration_identity, _TEXT_CHARACTERS), platform.python_version(), float(np.median(well_ms))
+        )
         pairs = pairs_of(calls, calibration)
     return Baseline(
-        conditions,
-        honesty,
+        _printable(conditions),
+        _printable(honesty),
         figures_of(calls),
         over_time_of(calls),
         at.astimezone(UTC),
@@ -323,16 +337,33 @@ def _baseline(content: BaselineFile) -> Baseline:
         for part in content.figures
     )
     return Baseline(
-        content.conditions,
-        content.honesty,
+        _printable(content.conditions),
+        _printable(content.honesty),
         figures,
         content.over_time,
-        content.measured_at.astimezone(UTC),
+        content.measured_at,
         content.processes,
         one_line(content.label, _LABEL_CHARACTERS),
-        content.calibration,
+        None if content.calibration is None else _printable(content.calibration),
         content.pairs,
     )
+
+
+def _printable(part: T) -> T:
+    """Return the same with texts that are bounded and safe to print: some are a server's, some a file's."""
+    return replace(part, **{field.name: _bounded(getattr(part, field.name)) for field in fields(part)})
+
+
+def _bounded(value: Any) -> Any:
+    match value:
+        case str():
+            return one_line(value, _TEXT_CHARACTERS)
+        case tuple():
+            return tuple(map(_bounded, value[:_MOST_TEXTS]))
+        case dict():
+            return {_bounded(name): _bounded(each) for name, each in list(value.items())[:_MOST_TEXTS]}
+        case _:
+            return value
 
 
 def _row(row: ToolFigures, occurred: Sequence[Outcome]) -> dict[str, Any]:

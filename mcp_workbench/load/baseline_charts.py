@@ -42,7 +42,7 @@ def percentile_chart(baseline: Baseline) -> Chart:
         farthest = max([farthest, *percents])
         axes.plot(
             [_nines(percent) for percent in percents],
-            [histogram.percentile_ms(percent) for percent in percents],
+            _heights_ms(histogram, percents),
             label=label(one_line(name, 40)),
             linestyle=_DASHES[at % len(_DASHES)],
             color=_GREYS[at // len(_DASHES) % len(_GREYS)],
@@ -50,7 +50,7 @@ def percentile_chart(baseline: Baseline) -> Chart:
     percents = _carried(whole.service)
     axes.plot(
         [_nines(percent) for percent in percents],
-        [whole.service.percentile_ms(percent) for percent in percents],
+        _heights_ms(whole.service, percents),
         label=f"{label(one_line(whole.tool, 40))}: from when it was sent",
         linestyle=":",
         color="0.35",
@@ -62,7 +62,7 @@ def percentile_chart(baseline: Baseline) -> Chart:
         axes, [value for _, each in lines for value in (each.percentile_ms(50), each.percentile_ms(farthest))]
     )
     axes.set_xlabel("percentile of the calls (%, log scale of the rest)")
-    axes.set_title(label(f"How long the calls took: {one_line(baseline.conditions.words(), 70)}"))
+    axes.set_title(label(f"How long the calls took: {one_line(baseline.conditions.words(), 60)}"))
     axes.grid(visible=True, alpha=0.3)
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize="small")
     told = ", ".join(f"p{mark:g} {value:.2f} ms" for mark in _MARKS if (value := whole.percentile_ms(mark)) is not None)
@@ -132,6 +132,10 @@ def _latency_axis(axes: Axes, values_ms: list[float | None]) -> None:
 def _nines(percent: float) -> float:
     """Return where a percentile stands on the axis: 90 at 1, 99 at 2, 99.9 at 3."""
     return -math.log10(1 - percent / 100)
+
+
+def _heights_ms(histogram: Histogram, percents: list[float]) -> list[float]:
+    return [value for percent in percents if (value := histogram.percentile_ms(percent)) is not None]
 
 
 def _carried(histogram: Histogram) -> list[float]:

@@ -8,12 +8,16 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
+from dataclasses import astuple
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -21,11 +25,12 @@ from pydantic import (
     Field,
     PlainSerializer,
     StringConstraints,
+    ValidationError,
     model_validator,
 )
 
 from mcp_workbench.documents import Document, checked, parse_document, read_document
-from mcp_workbench.errors import FileError
+from mcp_workbench.errors import FileError, UsageError
 from mcp_workbench.load.conditions import Conditions
 from mcp_workbench.load.figures import MOST_CODES, MOST_SLICES, OverTime
 from mcp_workbench.load.histograms import Histogram, decode
@@ -39,6 +44,8 @@ VERSION: Final = 1
 
 _MOST_TOOLS: Final = 1_000
 _GREATEST: Final = 2**53
+# What no YAML may hold, and one_line() lets through.
+_NO_CHARACTERS: Final = re.compile("[\ufffe\uffff]")
 
 
 def _histogram(value: object) -> Histogram:
@@ -50,6 +57,13 @@ def _histogram(value: object) -> Histogram:
         return decode(value)
     except FileError as error:
         raise ValueError(str(error)) from None
+
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("should be a time that a calendar has; measure again") from None
 
 
 _Count = Annotated[int, Field(ge=0)]
@@ -86,7 +100,7 @@ class BaselineFile(_Part):
     format: Literal["mcp-workbench baseline"] = FORMAT
     version: Literal[1] = VERSION
     label: _Text
-    measured_at: AwareDatetime
+    measured_at: Annotated[AwareDatetime, AfterValidator(_in_utc)]
     processes: Annotated[int, Field(ge=1)]
     conditions: Conditions
     honesty: Honesty
@@ -97,8 +111,18 @@ class BaselineFile(_Part):
 
     @model_validator(mode="after")
     def _agree(self) -> BaselineFile:
-        if len(self.over_time.slices) > MOST_SLICES:
+        conditions, over_time = self.conditions, self.over_time
+        if (conditions.model == "open") != (conditions.rate is not None) or (conditions.rate is None) != (
+            conditions.users is not None
+        ):
+            raise ValueError(
+                "conditions: an open load has a rate and no users, a closed one the opposite; measure again"
+            )
+        if len(over_time.slices) > MOST_SLICES:
             raise ValueError(f"over_time: it has more than {MOST_SLICES} slices; measure again")
+        counted = [each for part in over_time.slices for each in astuple(part) if each is not None]
+        if over_time.slice_s <= 0 or any(each < 0 for each in counted):
+            raise ValueError("over_time: slices have some length, and nothing in them is below 0; measure again")
         if self.honesty.void:
             raise ValueError("honesty: the run was void, and no baseline can be made of it; measure again")
         if (self.pairs is None) != (self.calibration is None):
@@ -111,9 +135,26 @@ class BaselineFile(_Part):
         return self
 
 
+def content_of(parts: dict[str, Any]) -> BaselineFile:
+    """Return what a file will say.
+
+    Raises:
+        UsageError: no file could be read again that said so.
+    """
+    try:
+        return BaselineFile(**parts)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise UsageError(
+            f"this baseline cannot be kept: {one_line(f'{place} {fault["msg"]}')}; measure again"
+        ) from None
+
+
 def file_text(content: BaselineFile) -> str:
     """Return the text of the file; the same content is always the same text."""
-    return json.dumps(content.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+    text = json.dumps(content.model_dump(mode="json"), indent=1, allow_nan=False, ensure_ascii=False)
+    return _NO_CHARACTERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 def parse_file(text: str, name: str) -> BaselineFile:

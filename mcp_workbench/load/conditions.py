@@ -46,11 +46,8 @@ class Conditions:
 
     def words(self) -> str:
         """Return the conditions in one line, such as ``stdio, own process, open at 200 a second (poisson)``."""
-        at = (
-            f"open at {self.rate:g} a second ({self.arrivals})"
-            if self.rate is not None
-            else f"closed, {self.users} users"
-        )
+        closed = f"closed, {self.users} user{'s' * (self.users != 1)}"
+        at = closed if self.rate is None else f"open at {self.rate:g} a second ({self.arrivals})"
         return f"{self.transport}, {self.placement}, {at}"
 
     def differences(self, other: Conditions) -> list[str]:

@@ -83,35 +83,45 @@ async def drive(
     process: asyncio.subprocess.Process | None = None
     try:
         with tempfile.TemporaryDirectory(prefix="mcp-workbench-load-") as folder, tempfile.TemporaryFile() as said:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",
-                "-m",
-                "mcp_workbench.load.generator",
-                folder,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=said,
-                env=environment,
-                start_new_session=True,
-                limit=_LINE_BYTES,
-            )
-            watching = _Watching(plan, process.pid, servers, progress, listener)
-            await _listen(process, _marked(plan, environment), watching)
-            if not watching.done:
-                said.seek(max(0, os.fstat(said.fileno()).st_size - 2_000))
-                words = one_line(said.read().decode(errors="replace")[-400:], 300)
-                raise watching.error or WorkbenchError(
-                    f"the load generator ended before its time: {words or 'no word'}"
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "mcp_workbench.load.generator",
+                    folder,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=said,
+                    env=environment,
+                    start_new_session=True,
+                    limit=_LINE_BYTES,
                 )
-            return await asyncio.to_thread(read_run, plan, Path(folder), watching.cpu())
+                watching = _Watching(plan, servers, progress, listener)
+                await _listen(process, _marked(plan, environment), watching)
+                if not watching.done:
+                    said.seek(max(0, os.fstat(said.fileno()).st_size - 2_000))
+                    words = one_line(said.read().decode(errors="replace")[-400:], 300)
+                    raise watching.error or WorkbenchError(
+                        f"the load generator ended before its time: {words or 'no word'}"
+                    )
+                return await asyncio.to_thread(read_run, plan, Path(folder), watching.cpu())
+            finally:
+                # Before its folder goes, into which it may still write.
+                if process is not None:
+                    await _end(process)
+    except OSError as error:
+        raise WorkbenchError(
+            f"the load generator cannot be started or told what to do ({one_line(error, 120)}); try again"
+        ) from None
     finally:
-        if process is not None:
-            await _end(process)
-        # Servers are ended by the generator; only if it could not, they are looked for.
-        if process is None or process.returncode != 0:
-            await asyncio.to_thread(end_marked, mark, RUN_MARK)
-        leash().drop()
+        try:
+            # Servers are ended by the generator. What has left its server's group, or was left by a generator that was
+            # killed, is looked for; so is all after an interrupt.
+            if process is None or process.returncode != 0 or any(arm.wire.kind != "http" for arm in plan.arms):
+                await asyncio.to_thread(end_marked, mark, RUN_MARK)
+        finally:
+            leash().drop()
 
 
 def _marked(plan: Plan, environment: dict[str, str]) -> bytes:
@@ -133,7 +143,8 @@ async def _listen(process: asyncio.subprocess.Process, plan: bytes, watching: _W
         while not watching.done and watching.error is None:
             async with asyncio.timeout(limit_s):
                 line = await process.stdout.readline()
-            if not line:
+            # The last line of a generator that was killed may lack its end.
+            if not line.endswith(b"\n"):
                 return
             limit_s = watching.heard(json.loads(line))
     except TimeoutError:
@@ -147,12 +158,17 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     try:
         async with asyncio.timeout(_LEAVE_LIMIT_S):
             await process.wait()
-    except BaseException as error:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        if not isinstance(error, TimeoutError):
-            raise
-        await process.wait()
+    except TimeoutError:
+        await _kill(process)
+    except BaseException:
+        await _kill(process)
+        raise
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
 
 
 class _Watching:
@@ -161,7 +177,6 @@ class _Watching:
     def __init__(
         self,
         plan: Plan,
-        generator: int,
         servers: Sequence[int | None],
         progress: Progress | None,
         listener: Listener | None,
@@ -169,7 +184,6 @@ class _Watching:
         self.done = False
         self.error: WorkbenchError | None = None
         self._plan = plan
-        self._generator = generator
         self._servers: list[int | None] = [*servers, *[None] * (len(plan.arms) - len(servers))]
         self._progress = progress
         self._listener = listener

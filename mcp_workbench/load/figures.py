@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Final
 
 import numpy as np
@@ -14,6 +12,7 @@ import numpy as np
 from mcp_workbench.errors import UsageError
 from mcp_workbench.load.histograms import Histogram, histogram_of, rank
 from mcp_workbench.load.measured import OUTCOMES, Calls
+from mcp_workbench.load.statistics import wilson_interval
 from mcp_workbench.records import Outcome
 from mcp_workbench.untrusted import one_line
 
@@ -25,7 +24,6 @@ MOST_SLICES: Final = 60
 
 _CANCELLED: Final = OUTCOMES.index(Outcome.CANCELLED)
 _OTHER_CODES: Final = "(other codes)"
-_CONFIDENCE: Final = 0.95
 _NAME_CHARACTERS: Final = 200
 # A slice is as long as people count: 1, 2, 5, 10, ... seconds, or tenths of them.
 _SLICES_S: Final = [digit * 10.0**power for power in range(-1, 7) for digit in (1, 2, 5)]
@@ -69,7 +67,8 @@ class ToolFigures:
     @property
     def error_interval(self) -> tuple[float, float]:
         """Where the error rate lies with a confidence of 95 %; without calls it may be anything."""
-        return wilson(self.errors, self.calls)
+        interval = wilson_interval(self.errors, self.calls)
+        return interval.low, interval.high
 
     @property
     def throughput(self) -> float:
@@ -135,23 +134,6 @@ def merge_figures(shards: Sequence[tuple[ToolFigures, ...]]) -> tuple[ToolFigure
     return whole
 
 
-def wilson(failed: int, calls: int) -> tuple[float, float]:
-    """Return between what a rate lies with a confidence of 95 %, from 0 to 1.
-
-    Source:
-        E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927); it holds for
-        rates near 0 and for few calls, where the usual interval of mean and deviation does not.
-    """
-    if not calls:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2)
-    rate, spread = failed / calls, z * z / calls
-    middle = (rate + spread / 2) / (1 + spread)
-    half = math.sqrt(rate * (1 - rate) * spread + spread * spread / 4) / (1 + spread)
-    # At the ends floating point would leave a trace of what is none.
-    return (0.0 if not failed else middle - half), (1.0 if failed == calls else middle + half)
-
-
 @dataclass(frozen=True, slots=True)
 class Slice:
     """What was begun in a stretch of time, all tools together.
@@ -191,7 +173,8 @@ def over_time_of(calls: Calls) -> OverTime:
     begun_s = calls.at_s
     end_s = max(calls.seconds, float(begun_s.max()) if len(calls) else 0.0)
     slice_s = next((each for each in _SLICES_S if end_s < each * MOST_SLICES), end_s / (MOST_SLICES - 1))
-    count = int(end_s / slice_s) + 1
+    # Rounding may bring the end to where one slice more would begin.
+    count = min(int(end_s / slice_s) + 1, MOST_SLICES)
     which = np.minimum((begun_s / slice_s).astype(np.int64), count - 1)
     # A call that the caller gave up is in no error rate, and in none here.
     failed = calls.failed & (calls.outcome != _CANCELLED)

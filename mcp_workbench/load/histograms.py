@@ -65,11 +65,9 @@ class Histogram:
 
     def __repr__(self) -> str:
         """Return how many calls there are, and how long they took."""
-        return (
-            f"<Histogram: {self.count:,} calls>"
-            if not self.count
-            else (f"<Histogram: {self.count:,} calls, p50 {self.percentile_ms(50):.2f} ms, max {self.max_ms:.2f} ms>")
-        )
+        if not self.count:
+            return "<Histogram: 0 calls>"
+        return f"<Histogram: {self.count:,} calls, p50 {self.percentile_ms(50):.2f} ms, max {self.max_ms:.2f} ms>"
 
     @property
     def count(self) -> int:

@@ -35,7 +35,7 @@ def honesty_words(honesty: Honesty, conditions: Conditions) -> list[tuple[str, s
         ("Little's law", f"{honesty.little:.2f}"),
         ("answers checked in full", f"{honesty.sampled:,}, {honesty.sampled_wrong:,} did not fit"),
         ("connections opened again", f"{honesty.reconnected:,}"),
-        ("conditions", f"{conditions.words()}, protocol {one_line(conditions.protocol, 40)}"),
+        ("conditions", f"{one_line(conditions.words())}, protocol {one_line(conditions.protocol, 40)}"),
         ("timeout", f"{conditions.timeout_s:g} s"),
         ("workload", f"{one_line(conditions.workload)} ({one_line(conditions.workload_digest, 16)})"),
         ("versions", one_line(versions)),

@@ -8,9 +8,12 @@ input closes, whoever asked for the load is gone: it ends, and the servers that 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import gc
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -33,18 +36,28 @@ _MOST_OPENED: Final = 64
 
 def main() -> None:
     """Make the load that standard input asks for."""
+    _output()
     folder = Path(sys.argv[1])
     plan = Plan.from_json(sys.stdin.buffer.readline().decode())
     with asyncio.Runner(loop_factory=precise_loop) as runner:
         runner.run(_generate(plan, folder))
 
 
+@functools.cache
+def _output() -> int:
+    """Return standard output under another number; what a server in this process prints goes to standard error."""
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    return kept
+
+
 def _tell(event: str, **facts: Any) -> None:
-    # Whoever listens may be gone; then standard input says so, too.
-    try:
-        os.write(1, json.dumps({"event": event, **facts}).encode() + b"\n")
-    except BrokenPipeError:
+    # Whoever listens may be busy, and the load waits for nobody.
+    if event == "live" and not select.select([], [_output()], [], 0)[1]:
         return
+    # Whoever listens may be gone; then standard input says so, too.
+    with contextlib.suppress(BrokenPipeError):
+        os.write(_output(), json.dumps({"event": event, **facts}).encode() + b"\n")
 
 
 async def _generate(plan: Plan, folder: Path) -> None:
@@ -57,13 +70,24 @@ async def _generate(plan: Plan, folder: Path) -> None:
     wires: list[Wire] = []
     load = asyncio.create_task(_load(plan, ledger, wires, folder))
     left = asyncio.create_task(leaving.wait())
+    failures: list[BaseException] = []
+
+    def failed(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        # A callback of the engine or of a wire: what it should have done nobody does, and the run would never end.
+        if {"handle", "protocol"} & context.keys() and "exception" in context and not in_process:
+            failures.append(context["exception"])
+            leaving.set()
+        loop.default_exception_handler(context)
+
+    in_process = _any_in_process(plan)
+    loop.set_exception_handler(failed)
     await asyncio.wait({load, left}, return_when=asyncio.FIRST_COMPLETED)
     if not load.done():
         load.cancel()
     await asyncio.wait({load})
     left.cancel()
     await asyncio.gather(*(wire.close() for wire in wires), return_exceptions=True)
-    error = None if load.cancelled() else load.exception()
+    error = failures[0] if failures else None if load.cancelled() else load.exception()
     if isinstance(error, WorkbenchError):
         _tell("failed", words=str(error))
     elif error is not None:
@@ -81,11 +105,11 @@ async def _load(plan: Plan, ledger: Ledger, wires: list[Wire], folder: Path) -> 
 
     wires.extend(_wire(arm, ended) for arm in plan.arms)
     users = [_users(plan, number) for number in range(len(plan.arms))]
-    await asyncio.gather(*(wire.open(most) for wire, most in zip(wires, users, strict=True)))
+    await _opened(wires, users)
     engine = Engine(plan, wires, ledger)
     opened = [wire.opened for wire in wires]
     _tell("ready", pids=[wire.pid for wire in wires])
-    if not any(arm.wire.kind == "in-process" for arm in plan.arms):
+    if not _any_in_process(plan):
         # No cycles are made while the load lasts, and a collection would be billed to the server.
         gc.collect()
         gc.freeze()
@@ -120,6 +144,17 @@ async def _load(plan: Plan, ledger: Ledger, wires: list[Wire], folder: Path) -> 
     )
 
 
+async def _opened(wires: list[Wire], users: list[int]) -> None:
+    opening = [asyncio.ensure_future(wire.open(most)) for wire, most in zip(wires, users, strict=True)]
+    try:
+        await asyncio.gather(*opening)
+    finally:
+        # If one has failed, no other may start a server that nobody will end.
+        for each in opening:
+            each.cancel()
+        await asyncio.gather(*opening, return_exceptions=True)
+
+
 def _wire(arm: Arm, ended: Any) -> Wire:
     if arm.wire.kind == "http":
         return HttpWire(arm.wire, ended)
@@ -128,6 +163,10 @@ def _wire(arm: Arm, ended: Any) -> Wire:
     from mcp_workbench.load.generator.in_process import InProcessWire
 
     return InProcessWire(arm.wire, ended)
+
+
+def _any_in_process(plan: Plan) -> bool:
+    return any(arm.wire.kind == "in-process" for arm in plan.arms)
 
 
 def _users(plan: Plan, arm: int) -> int:

@@ -47,7 +47,12 @@ def judged(message: Message | None, asked_id: int) -> tuple[int, str]:
     """
     if message is None:
         return INVALID_OUTPUT, "not_json"
-    if message.get("id") != asked_id:
+    number = message.get("id")
+    # For Python, 1.0 and 1 are equal, and so are true and 1.
+    if number != asked_id or number.__class__ is not int:
+        if number is None and isinstance(message.get("error"), dict):
+            # What a server answers if it could not even read the id of the question, as JSON-RPC 2.0 demands.
+            return PROTOCOL_ERROR, _code(message["error"])
         return INVALID_OUTPUT, "wrong_id"
     result = message.get("result")
     if result.__class__ is dict:

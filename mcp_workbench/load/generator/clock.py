@@ -8,6 +8,7 @@ import selectors
 import time
 from pathlib import Path
 
+_COARSE_S = 0.002
 _SCHEDSTAT = Path("/proc/self/schedstat")
 
 
@@ -27,6 +28,9 @@ if hasattr(select, "epoll"):
 
     class _PreciseEpoll(selectors.EpollSelector):
         def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            if timeout is not None and timeout > _COARSE_S:
+                # Far away: one call, in whole milliseconds, that ends before the time; the rest is waited for below.
+                return super().select(timeout - _COARSE_S / 2)
             if timeout is not None and timeout > 0:
                 select.select([self.fileno()], [], [], timeout)
                 timeout = 0

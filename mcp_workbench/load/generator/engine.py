@@ -22,6 +22,7 @@ from mcp_workbench.load.generator.references import UNIQUE, fill, references
 from mcp_workbench.load.plan import Arm, Block, Operation, Plan, Step
 
 _SWEEP_S: Final = 0.02
+_TIMEOUTS_WAITED: Final = 3
 # A user of a closed loop whose server is gone tries again after this long, not at once: millions of refused connections
 # would say no more.
 _BREATH_S: Final = 0.05
@@ -97,6 +98,8 @@ class Engine:
         self._book = BlockBooks()
         self._number = -1
         self._timeout_ns = round(plan.timeout_s * 1e9)
+        planned_ns = round(sum(block.seconds for block in plan.blocks) * 1e9)
+        self._most_waiting_ns = max(planned_ns, _TIMEOUTS_WAITED * self._timeout_ns)
         self._open_until_ns = 0
 
     @property
@@ -105,15 +108,24 @@ class Engine:
         return len(self._in_flight)
 
     async def run(self, told: Callable[[int], None]) -> None:
-        """Do all blocks, one after the other; ``told`` is called with each block's number before it begins."""
+        """Do all blocks, one after the other; ``told`` is called with each block's number before it begins.
+
+        Blocks are left out if more time than planned was spent on waiting for calls after the blocks' meant ends: a
+        server that has stopped to answer would otherwise cost a timeout for each block.
+        """
         sweeping = asyncio.create_task(self._sweep())
+        # What ends it ends the run: without it, no call's time would ever be over.
+        sweeping.add_done_callback(lambda ended: None if ended.cancelled() else ended.result())
         try:
             for number, block in enumerate(self.plan.blocks):
                 if self.stopped.is_set():
                     break
                 told(number)
                 await self._block(number, block)
+                if self._waited_ns() > self._most_waiting_ns:
+                    self.stopped.set()
         finally:
+            self.stopped.set()
             sweeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await sweeping
@@ -140,6 +152,9 @@ class Engine:
             await self._drained.wait()
         self._book.ended_ns = time.monotonic_ns()
         self._account(self._book.ended_ns)
+
+    def _waited_ns(self) -> int:
+        return sum(max(0, book.ended_ns - book.meant_end_ns) for book in self.books)
 
     async def _stopped_or(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -199,7 +214,8 @@ class Engine:
                 # What an earlier step answered is not what the flow needs: it ends here.
                 call.start_ns = time.monotonic_ns()
                 self._write(call, INVALID_OUTPUT, "nothing_kept", call.start_ns, 0)
-                self._loop.call_soon(self._user_ended, user, call.start_ns)
+                # Not at once: a flow that cannot even begin would fill memory with its failures.
+                self._loop.call_later(_BREATH_S, self._user_ended, user, call.start_ns + round(_BREATH_S * 1e9))
                 return
         else:
             request = requests[0] if len(requests) == 1 else requests[self._random.randrange(len(requests))]
@@ -298,5 +314,6 @@ class _Mix:
         if len(self._operations) == 1:
             return self._operations[0], 0
         at = self._dice.random() * self._bounds[-1]
-        number = next(number for number, bound in enumerate(self._bounds) if at < bound)
+        # Rounding can make it the sum of all shares.
+        number = next((number for number, bound in enumerate(self._bounds) if at < bound), len(self._bounds) - 1)
         return self._operations[number], number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +11,11 @@ from mcp_workbench.load.generator.answers import MOST_ANSWER_BYTES
 _HEAD_END: Final = b"\r\n\r\n"
 _MOST_HEAD_BYTES: Final = 64_000
 _MOST_LINE_BYTES: Final = 1_000
+# Lines end with CR, LF or both; of CR LF CR LF, this finds the last three.
+_EVENT_END: Final = re.compile(rb"\n\r?\n|\r\r")
+_LONGEST_EVENT_END: Final = 3
+_CONTINUE: Final = 100
+_SUCCESS: Final = 200
 _REMEMBERED: Final = 256
 
 
@@ -67,6 +73,8 @@ def read_head(data: bytes) -> Head:
         if not said.isdigit() or len(said) > 12:
             raise BadAnswerError("not_http")
         length = int(said)
+        if length > MOST_ANSWER_BYTES:
+            raise BadAnswerError("result_too_large")
     status = int(rest[:3])
     if status in (204, 304):
         length, chunked = 0, False
@@ -115,16 +123,9 @@ class Answer:
             if not self._raw and self._whole(data):
                 return
             self._raw += data
-            end = self._raw.find(_HEAD_END)
-            if end < 0:
-                if len(self._raw) > _MOST_HEAD_BYTES:
-                    raise BadAnswerError("not_http")
+            self._take_head()
+            if self.head is None:
                 return
-            self.head = read_head(bytes(self._raw[:end]))
-            del self._raw[: end + 4]
-            self.body = bytearray()
-            if self.head.length is None and not self.head.chunked:
-                self._read_until_closed = True
         else:
             self._raw += data
         self._take()
@@ -142,10 +143,27 @@ class Answer:
         if end < 0:
             return False
         head = read_head(data[:end])
-        if head.length is None or len(data) != end + 4 + head.length:
+        if head.length is None or len(data) != end + 4 + head.length or head.status < _SUCCESS:
             return False
         self.head, self.body, self.ended = head, data[end + 4 :], True
         return True
+
+    def _take_head(self) -> None:
+        raw = self._raw
+        while self.head is None:
+            end = raw.find(_HEAD_END)
+            if end > _MOST_HEAD_BYTES or (end < 0 and len(raw) > _MOST_HEAD_BYTES):
+                raise BadAnswerError("not_http")
+            if end < 0:
+                return
+            head = read_head(bytes(raw[:end]))
+            del raw[: end + 4]
+            if not _CONTINUE <= head.status < _SUCCESS:
+                self.head = head
+                self.body = bytearray()
+                self._left = -1 if head.length is None else head.length
+                self._read_until_closed = head.length is None and not head.chunked
+            # Else it only announces another one.
 
     def _take(self) -> None:
         assert self.head is not None
@@ -154,58 +172,69 @@ class Answer:
             self._take_chunks(self.body)
             return
         self.body += self._raw
-        self._raw.clear()
-        if self.head.length is not None and len(self.body) >= self.head.length:
-            if len(self.body) > self.head.length:
+        if self.head.length is not None:
+            # Events are taken out of the body meanwhile: its size says nothing.
+            self._left -= len(self._raw)
+            if self._left < 0:
                 raise BadAnswerError("not_http")
-            self.ended = True
+            self.ended = not self._left
+        self._raw.clear()
 
     def _take_chunks(self, body: bytearray) -> None:
         raw = self._raw
         while not self.ended:
             if self._left < 0:
-                line, found, _ = raw.partition(b"\r\n")
-                if not found:
-                    if len(raw) > _MOST_LINE_BYTES:
+                end = raw.find(b"\r\n", 0, _MOST_LINE_BYTES)
+                if end < 0:
+                    if len(raw) >= _MOST_LINE_BYTES:
                         raise BadAnswerError("not_http")
                     return
-                size = bytes(line.partition(b";")[0].strip())
+                size = bytes(raw[:end]).partition(b";")[0].strip()
                 try:
                     self._left = int(size, 16) if size.isalnum() else -2
                 except ValueError:
                     self._left = -2
                 if not 0 <= self._left <= MOST_ANSWER_BYTES:
                     raise BadAnswerError("result_too_large" if self._left > 0 else "not_http")
-                del raw[: len(line) + 2]
+                del raw[: end + 2]
             if self._left == 0:
                 # The last chunk, then trailers, which nobody needs, and an empty line.
                 if raw[:2] == b"\r\n":
                     del raw[:2]
-                elif (end := raw.find(_HEAD_END)) >= 0:
+                elif (end := raw.find(_HEAD_END, 0, _MOST_HEAD_BYTES)) >= 0:
                     del raw[: end + 4]
+                elif len(raw) >= _MOST_HEAD_BYTES:
+                    raise BadAnswerError("not_http")
                 else:
                     return
+                if raw:
+                    raise BadAnswerError("not_http")
                 self.ended = True
                 return
             if len(raw) < self._left + 2:
                 return
-            body += raw[: self._left]
+            body += memoryview(raw)[: self._left]
             if raw[self._left : self._left + 2] != b"\r\n":
                 raise BadAnswerError("not_http")
             del raw[: self._left + 2]
             self._left = -1
 
 
-def take_event(body: bytearray) -> bytes | None:
+def take_event(body: bytearray, searched: int = 0) -> bytes | None:
     """Take the first whole event out of ``body`` and return its data; ``None`` if there is none yet.
+
+    Args:
+        body: what has arrived and was not taken.
+        searched: how many bytes of it are known to end no event.
 
     Source:
         the event stream format of the HTML standard, section 9.2.6.
     """
-    ends = [(at, len(end)) for end in (b"\n\n", b"\r\n\r\n", b"\r\r") if (at := body.find(end)) >= 0]
-    if not ends:
+    # An end may have begun in what was searched.
+    begin = max(0, searched - _LONGEST_EVENT_END)
+    end = _EVENT_END.search(body, begin)
+    if end is None:
         return None
-    at, length = min(ends)
-    event = bytes(body[:at])
-    del body[: at + length]
+    event = bytes(body[: end.start()])
+    del body[: end.end()]
     return b"\n".join(line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:"))

@@ -24,7 +24,7 @@ from mcp_workbench.load.generator.answers import (
     read_message,
 )
 from mcp_workbench.load.generator.call import FIRST_ID, Call, Ended, Request
-from mcp_workbench.load.generator.http_answer import Answer, BadAnswerError, take_event
+from mcp_workbench.load.generator.http_answer import Answer, BadAnswerError, Head, take_event
 from mcp_workbench.load.generator.speaking import (
     INITIALIZED,
     agreed,
@@ -42,6 +42,10 @@ _IDLE_LIMIT_NS: Final = 3_000_000_000
 _CONNECT_LIMIT_S: Final = 10.0
 _OPENED_AT_ONCE: Final = 64
 _ANSWERED: Final = 200
+_LINGER_LIMIT_NS: Final = 1_000_000_000
+_MOST_LINGERING: Final = 256
+# Answers to a server's own questions each take a connection.
+_MOST_TOLD_AT_ONCE: Final = 8
 _ELSEWHERE: Final = (307, 308)
 
 
@@ -69,6 +73,9 @@ class HttpWire:
         self._session = ""
         self._idle: list[_Connection] = []
         self._all: set[_Connection] = set()
+        # Streams that have brought their answer and have not ended, the oldest first.
+        self._lingering: dict[_Connection, None] = {}
+        self._telling: set[asyncio.Task[None]] = set()
         self._opening: set[asyncio.Task[None]] = set()
 
     async def open(self, users: int) -> None:
@@ -94,7 +101,7 @@ class HttpWire:
 
     async def close(self) -> None:
         """Close all connections; a session that was begun is ended."""
-        for task in list(self._opening):
+        for task in (*self._opening, *self._telling):
             task.cancel()
         if self._session:
             await self._say_goodbye()
@@ -160,21 +167,30 @@ class HttpWire:
     def free(self, connection: _Connection) -> None:
         """Take back a connection that has done its work."""
         connection.idle_since_ns = time.monotonic_ns()
+        self._lingering.pop(connection, None)
         self._idle.append(connection)
+
+    def linger(self, connection: _Connection) -> None:
+        """Wait for the end of a stream whose answer is there; a server that ends none may not hold them all open."""
+        now_ns = connection.idle_since_ns = time.monotonic_ns()
+        self._lingering[connection] = None
+        oldest = next(iter(self._lingering))
+        if oldest.idle_since_ns < now_ns - _LINGER_LIMIT_NS or len(self._lingering) > _MOST_LINGERING:
+            oldest.close()
 
     def forget(self, connection: _Connection) -> None:
         """Let go of a connection that is closed."""
         self._all.discard(connection)
+        self._lingering.pop(connection, None)
         if connection in self._idle:
             self._idle.remove(connection)
 
     def asked(self, message: Message) -> None:
         """Answer a server that asks something while a call is under way: nobody is here who could."""
-        if "id" in message and "method" in message:
-            body = refusal(message["id"])
-            task = asyncio.ensure_future(self._tell(body))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+        if "id" in message and len(self._telling) < _MOST_TOLD_AT_ONCE:
+            task = asyncio.ensure_future(self._tell(refusal(message["id"])))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
 
     async def _tell(self, body: bytes) -> None:
         try:
@@ -195,31 +211,30 @@ class HttpWire:
                 return await self._ask(body, headers)
         if answer.head.status >= 300:
             raise UnreachableError(f"{self._told.url} answered with HTTP {answer.head.status}; look at what it logs")
-        text = answer.body
-        if answer.head.events:
-            text, left = b"", bytearray(answer.body)
-            while (event := take_event(left)) is not None:
-                if (message := read_message(event)) is not None and "method" not in message:
-                    text = event
-        return read_message(text), answer.head.session
+        message = _first_answer(answer) if answer.head.events else read_message(answer.body)
+        return message, answer.head.session
 
     async def _exchange(self, data: bytes) -> Answer:
         answer = Answer()
+        writer: asyncio.StreamWriter | None = None
         try:
             async with asyncio.timeout(_CONNECT_LIMIT_S):
                 reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
                 writer.write(data)
-                while not answer.ended:
+                while not answer.ended and _first_answer(answer) is None:
                     if not (arrived := await reader.read(65_536)):
                         if not answer.closed():
                             raise UnreachableError(f"{self._told.url} closed the connection; look at what it logs")
                         break
                     answer.feed(arrived)
-                writer.close()
         except BadAnswerError:
             raise UnreachableError(f"{self._told.url} does not answer as HTTP servers do; check the address") from None
-        except (OSError, TimeoutError) as error:
+        # A name that cannot be one of a host is a UnicodeError.
+        except (OSError, TimeoutError, UnicodeError) as error:
             raise self._unreachable(error) from None
+        finally:
+            if writer is not None:
+                writer.close()
         return answer
 
     def _unreachable(self, error: Exception) -> UnreachableError:
@@ -244,16 +259,28 @@ class HttpWire:
         return f"{method} {self._path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
 
 
+def _first_answer(answer: Answer) -> Message | None:
+    """Return the first message of a stream of events that is an answer; ``None`` if there is none yet."""
+    if answer.head is None or not answer.head.events:
+        return None
+    left = bytearray(answer.body)
+    while (event := take_event(left)) is not None:
+        if (message := read_message(event)) is not None and "method" not in message:
+            return message
+    return None
+
+
 class _Connection(asyncio.Protocol):
     """One connection: idle, or with one call on it."""
 
-    __slots__ = ("_answer", "_transport", "_wire", "call", "idle_since_ns")
+    __slots__ = ("_answer", "_searched", "_transport", "_wire", "call", "idle_since_ns")
 
     def __init__(self, wire: HttpWire) -> None:
         self.call: Call | None = None
         self.idle_since_ns = time.monotonic_ns()
         self._wire = wire
         self._answer: Answer | None = None
+        self._searched = 0
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -265,6 +292,7 @@ class _Connection(asyncio.Protocol):
         self.call = call
         call.carrier = self
         self._answer = Answer()
+        self._searched = 0
         assert self._transport is not None
         self._transport.write(data)
 
@@ -283,66 +311,83 @@ class _Connection(asyncio.Protocol):
         try:
             answer.feed(data)
         except BadAnswerError as bad:
-            self._end(INVALID_OUTPUT, str(bad))
             self.close()
+            self._end(INVALID_OUTPUT, str(bad))
             return
         head = answer.head
         if head is None:
             return
-        if head.events and self.call is not None:
-            if not isinstance(answer.body, bytearray):
-                answer.body = bytearray(answer.body)
-            self._take_events(answer.body)
-        if answer.ended:
-            self._answered(answer)
+        if head.events:
+            if self.call is None:
+                # What comes after the answer is nobody's.
+                answer.body = bytearray()
+            else:
+                self._take_events(answer, head)
+        if answer.ended and self._answer is answer:
+            self._answered(answer, head.closing)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wire.forget(self)
         answer = self._answer
         if self.call is not None and answer is not None and exc is None and answer.closed():
-            self._answered(answer)
+            self._answered(answer, closing=True)
         elif self.call is not None:
             self._end(TRANSPORT_ERROR, "connection_closed" if exc is None else "connection_reset")
 
     def eof_received(self) -> bool:
+        # The connection is lost in the loop's next turn; no call may take it in this one.
+        if self.call is None:
+            self._wire.forget(self)
         return False
 
-    def _take_events(self, body: bytearray) -> None:
-        while self.call is not None and (event := take_event(body)) is not None:
+    def _take_events(self, answer: Answer, head: Head) -> None:
+        if not isinstance(answer.body, bytearray):
+            answer.body = bytearray(answer.body)
+        body = answer.body
+        while self.call is not None and (event := take_event(body, self._searched)) is not None:
+            self._searched = 0
             message = read_message(event) if event else None
             if message is not None and "method" in message:
                 self._wire.asked(message)
             elif event:
-                self._end(*judged(message, self.call.id), event, message)
+                call, self.call = self.call, None
+                if answer.ended:
+                    self._finish(head.closing)
+                else:
+                    self._wire.linger(self)
+                self._wire.ended(call, *judged(message, call.id), event, message)
+                return
+        self._searched = len(body)
 
-    def _answered(self, answer: Answer) -> None:
+    def _answered(self, answer: Answer, closing: bool) -> None:
         head, call = answer.head, self.call
         assert head is not None
-        if call is not None:
-            body = bytes(answer.body)
-            if head.events:
-                self._end(INVALID_OUTPUT, "no_answer")
-            elif head.status == _ANSWERED:
-                message = read_message(body)
-                self._finish(head.closing)
-                self._wire.ended(call, *judged(message, call.id), body, message)
-                return
-            else:
-                outcome, code = judged(read_message(body), call.id)
-                if outcome != PROTOCOL_ERROR:
-                    outcome, code = TRANSPORT_ERROR, f"http_{head.status}"
-                self._end(outcome, code)
-        self._finish(head.closing)
+        body = bytes(answer.body)
+        # Before the engine is told, which may at once want a connection: then it is this one, still warm.
+        self._finish(closing)
+        if call is None:
+            # Its answer was an event, and here is the end of the stream.
+            return
+        if head.events:
+            self._wire.ended(call, INVALID_OUTPUT, "no_answer")
+            return
+        message = read_message(body)
+        outcome, code = judged(message, call.id)
+        if head.status == _ANSWERED:
+            self._wire.ended(call, outcome, code, body, message)
+        elif outcome == PROTOCOL_ERROR:
+            self._wire.ended(call, outcome, code)
+        else:
+            self._wire.ended(call, TRANSPORT_ERROR, f"http_{head.status}")
 
     def _finish(self, closing: bool) -> None:
-        # Before the engine is told, which may at once want a connection: then it is this one, still warm.
         self.call = self._answer = None
         if closing:
             self.close()
         else:
             self._wire.free(self)
 
-    def _end(self, outcome: int, code: str, answer: bytes = b"", message: Message | None = None) -> None:
+    def _end(self, outcome: int, code: str) -> None:
         call, self.call = self.call, None
         if call is not None:
-            self._wire.ended(call, outcome, code, answer, message)
+            self._wire.ended(call, outcome, code)

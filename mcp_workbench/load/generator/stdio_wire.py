@@ -35,6 +35,8 @@ _START_LIMIT_S: Final = 30.0
 _LEAVE_LIMIT_S: Final = 2.0
 _TERMINATE_LIMIT_S: Final = 1.0
 _SAID_BYTES: Final = 2_000
+_MOST_UNREAD_BYTES: Final = 16_000_000
+_ID_DIGITS: Final = 20
 
 
 class StdioWire:
@@ -58,6 +60,8 @@ class StdioWire:
         self._transport: asyncio.SubprocessTransport | None = None
         self._input: asyncio.WriteTransport | None = None
         self._gone = asyncio.Event()
+        self._exited = asyncio.Event()
+        self._unread = False
 
     async def open(self, users: int) -> None:  # noqa: ARG002 - one line carries all calls
         """Start the process, and shake hands where the era has it.
@@ -78,6 +82,8 @@ class StdioWire:
                 )
                 self.pid = self._transport.get_pid()
                 self._input = self._transport.get_pipe_transport(0)  # type: ignore[assignment]
+                assert self._input is not None
+                self._input.set_write_buffer_limits(_MOST_UNREAD_BYTES)
                 async with asyncio.timeout(_START_LIMIT_S):
                     await self._greet()
             except (OSError, TimeoutError, UnreachableError) as error:
@@ -88,6 +94,9 @@ class StdioWire:
                     f"the load generator started {one_line(self._told.command[0], 80)!r}, and no MCP server answered"
                     f" ({one_line(error, 120) or type(error).__name__})" + (f"; it said: {words}" if words else "")
                 ) from None
+            except asyncio.CancelledError:
+                await self.close()
+                raise
         self.opened = 1
 
     async def _greet(self) -> None:
@@ -115,11 +124,14 @@ class StdioWire:
         for limit_s, number in ((_LEAVE_LIMIT_S, signal.SIGTERM), (_TERMINATE_LIMIT_S, signal.SIGKILL)):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(limit_s):
-                    await self._gone.wait()
+                    await self._exited.wait()
                     break
             self._signal(transport, number)
         # Children that outlive their parent are of its group.
         self._signal(transport, signal.SIGKILL)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TERMINATE_LIMIT_S):
+                await self._exited.wait()
         transport.close()
 
     @staticmethod
@@ -134,8 +146,9 @@ class StdioWire:
 
     def send(self, call: Call, request: Request) -> None:
         """Send ``call``."""
-        if self._gone.is_set() or self._input is None or self._input.is_closing():
-            asyncio.get_running_loop().call_soon(self.ended, call, TRANSPORT_ERROR, "connection_closed")
+        if self._unread or self._gone.is_set() or self._input is None or self._input.is_closing():
+            code = "requests_unread" if self._unread else "connection_closed"
+            asyncio.get_running_loop().call_soon(self.ended, call, TRANSPORT_ERROR, code)
             return
         self._calls[call.id] = call
         self._input.write(b"%b%d%b" % (request[0], call.id, request[1]))
@@ -146,7 +159,7 @@ class StdioWire:
             self._write(cancelled(call.id))
 
     def _write(self, message: bytes) -> None:
-        if self._input is not None and not self._input.is_closing():
+        if self._input is not None and not self._unread and not self._input.is_closing():
             self._input.write(message + b"\n")
 
     def received(self, data: bytes) -> None:
@@ -160,14 +173,16 @@ class StdioWire:
         if end < 0:
             self._searched = len(buffer)
             if len(buffer) > MOST_ANSWER_BYTES:
-                # A line without an end: nothing that comes after could be told from it.
-                self.lost()
+                # A line without an end: nothing that comes after could be told from it, and it is read no more.
+                buffer.clear()
+                self.lost("line_too_long")
             return
         whole = bytes(buffer[: end + 1])
         del buffer[: end + 1]
         self._searched = 0
-        for line in whole.splitlines():
-            self._line(line)
+        for line in whole.split(b"\n"):
+            if line:
+                self._line(line)
 
     def _line(self, line: bytes) -> None:
         message = read_message(line)
@@ -179,24 +194,34 @@ class StdioWire:
             if number is not None:
                 self._write(refusal(number))
             return
-        if not isinstance(number, int):
-            return
-        if (asked := self._asked.pop(number, None)) is not None:
-            if not asked.done():
-                asked.set_result(message)
-        elif (call := self._calls.pop(number, None)) is not None:
+        if number.__class__ is not int:
+            number = _meant(number)
+        if (call := self._calls.pop(number, None)) is not None:
             self.ended(call, *judged(message, number), line, message)
+        elif (asked := self._asked.pop(number, None)) is not None and not asked.done():
+            asked.set_result(message)
 
-    def lost(self) -> None:
-        """Note that the process has closed its output or ended: no answer comes any more."""
+    def is_unread(self, unread: bool) -> None:
+        """Note whether so much waits for the server to read it that no more is written."""
+        self._unread = unread
+
+    def exited(self) -> None:
+        """Note that the process has ended."""
+        self._exited.set()
+        self.lost()
+
+    def lost(self, code: str = "connection_closed") -> None:
+        """Note that no answer comes any more: the process has closed its output or ended, or is not listened to."""
         if not self._gone.is_set():
             self._gone.set()
+            if self._transport is not None and (output := self._transport.get_pipe_transport(1)) is not None:
+                output.close()
             for asked in self._asked.values():
                 if not asked.done():
                     asked.set_exception(UnreachableError("it ended"))
             calls, self._calls = self._calls, {}
             for call in calls.values():
-                self.ended(call, TRANSPORT_ERROR, "connection_closed")
+                self.ended(call, TRANSPORT_ERROR, code)
 
 
 class _Lines(asyncio.SubprocessProtocol):
@@ -210,5 +235,18 @@ class _Lines(asyncio.SubprocessProtocol):
         if fd == 1:
             self._wire.lost()
 
+    def pause_writing(self) -> None:
+        self._wire.is_unread(True)
+
+    def resume_writing(self) -> None:
+        self._wire.is_unread(False)
+
     def process_exited(self) -> None:
-        self._wire.lost()
+        self._wire.exited()
+
+
+def _meant(number: object) -> int:
+    """Return the id that a server may have meant with one of another type, for which its answer is refused; else -1."""
+    if isinstance(number, float) and number.is_integer():
+        return int(number)
+    return int(number) if isinstance(number, str) and number.isdecimal() and len(number) < _ID_DIGITS else -1

@@ -1,0 +1,354 @@
+"""``mcp-workbench baseline``, ``compare`` and ``gate``: loads measured, compared, and held against limits.
+
+Exit codes: 0 no regression, every limit is kept, a baseline was measured; 1 a regression, or a limit that is not kept;
+2 wrong usage, different populations among it; 3 target unreachable; 4 not enough data, or the run is void.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from mcp_workbench.cli.terminal import (
+    TARGET_FORMS,
+    UNDECIDED,
+    AsJson,
+    OverHttp,
+    TargetWord,
+    Timeout,
+    complain,
+    opened,
+    read_json,
+    say,
+    say_table,
+    write_text,
+)
+from mcp_workbench.errors import FileError, UsageError
+from mcp_workbench.untrusted import one_line
+
+if TYPE_CHECKING:
+    from mcp_workbench.load.baseline import Baseline
+    from mcp_workbench.load.comparison import Comparison
+    from mcp_workbench.load.gate import GateResult
+    from mcp_workbench.load.measurable import LoadOptions
+    from mcp_workbench.load.workload import Workload
+
+
+class Arrivals(StrEnum):
+    """How the starts of an open load are spread."""
+
+    POISSON = "poisson"
+    CONSTANT = "constant"
+
+
+Tool = Annotated[str | None, typer.Option("--tool", metavar="TOOL", help="The tool to call.")]
+ArgumentsText = Annotated[
+    str | None,
+    typer.Option(
+        "--args",
+        metavar="JSON",
+        help="Its arguments: a JSON object, a list of several to draw from, a file of them (*.jsonl), `examples` of "
+        "the contract, or `generated` from the input schema.",
+        show_default="{}",
+    ),
+]
+WorkloadFile = Annotated[
+    Path | None, typer.Option("--workload", metavar="FILE", help="A mix of tools and flows (YAML), instead of --tool.")
+]
+ContractFile = Annotated[Path | None, typer.Option("--contract", metavar="FILE", help="Where examples come from.")]
+Rate = Annotated[
+    float | None,
+    typer.Option("--rate", metavar="R", help="Open load: calls a second, whether or not earlier ones have ended."),
+]
+Concurrency = Annotated[
+    int | None,
+    typer.Option("--concurrency", metavar="N", help="Closed load instead: users who wait for each answer."),
+]
+Duration = Annotated[
+    float | None, typer.Option("--duration", metavar="SECONDS", help="How long is measured.", show_default="10")
+]
+WarmUp = Annotated[
+    float | None,
+    typer.Option("--warm-up", metavar="SECONDS", help="Called before, and in no figure.", show_default="1"),
+]
+ArrivalsWord = Annotated[
+    Arrivals | None, typer.Option("--arrivals", help="How calls of an open load are spread.", show_default="poisson")
+]
+CallTimeout = Annotated[
+    float | None,
+    typer.Option("--call-timeout", metavar="SECONDS", help="When a call of the load is given up.", show_default="10"),
+]
+MaxInFlight = Annotated[
+    int | None,
+    typer.Option("--max-in-flight", metavar="N", help="Unanswered calls; beyond it they drop.", show_default="512"),
+]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Of all that is drawn.", show_default="0")]
+Thresholds = Annotated[
+    Path | None,
+    typer.Option(
+        "--gate", metavar="THRESHOLDS", help="What counts as a regression, and limits (YAML).", show_default="built in"
+    ),
+]
+JunitFile = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there, a test case per measure.")
+]
+_SIDE = f"A baseline (*.json), or a target, which is called. {TARGET_FORMS}"
+
+
+def baseline(
+    target: TargetWord,
+    tool: Tool = None,
+    arguments: ArgumentsText = None,
+    workload: WorkloadFile = None,
+    rate: Rate = None,
+    concurrency: Concurrency = None,
+    duration: Duration = None,
+    warm_up: WarmUp = None,
+    arrivals: ArrivalsWord = None,
+    call_timeout: CallTimeout = None,
+    max_in_flight: MaxInFlight = None,
+    starts: Annotated[
+        int | None,
+        typer.Option("--starts", metavar="N", help="Processes of a command that take turns.", show_default="1"),
+    ] = None,
+    seed: Seed = None,
+    contract: ContractFile = None,
+    label: Annotated[str, typer.Option("--label", metavar="WORDS", help="What is measured, such as a release.")] = "",
+    calibration: Annotated[
+        bool,
+        typer.Option(
+            "--calibration/--no-calibration",
+            help="Call a fixed server in turns with TARGET, so that other days and machines can be compared.",
+        ),
+    ] = True,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the baseline there (*.json).")
+    ] = None,
+    as_json: AsJson = False,
+    timeout: Timeout = 30.0,
+    http: OverHttp = False,
+) -> None:
+    """Measure latency and error rate of TARGET under load.
+
+    Calls that fail are counted, by outcome, and exit code 0 all the same: `gate` and `compare` judge them. Exit code 4
+    if the figures mean nothing, because the load generator was the bottleneck or no call was made; nothing is written
+    then.
+    """
+    from mcp_workbench.contracts.files import read_book
+    from mcp_workbench.load.measurable import read_load
+
+    called = _workload(tool, arguments, workload)
+    if called is None:
+        raise UsageError("nothing says what is called; give --tool TOOL (and its --args), or --workload FILE")
+    load = _load(rate, concurrency, duration, warm_up, arrivals, call_timeout, max_in_flight, starts, seed)
+    _refuse_no_load(load)
+    read_load(load)
+    book = None if contract is None else read_book(contract)
+    if output is not None:
+        _refuse_place(output)
+    with opened(target, timeout, http) as bench, contextlib.redirect_stdout(sys.stderr):
+        measured = bench.baseline(workload=called, contract=book, calibrated=calibration, label=label, **load)
+    if as_json:
+        sys.stdout.write(measured.to_json() + "\n")
+    else:
+        say_table(measured.frame, measured.headline())
+        say_table(measured.honesty_frame, "How it was measured")
+    _refuse_nothing(measured)
+    if output is not None:
+        complain(f"{measured.save(output)}: a baseline of {measured.whole.calls:,} calls")
+
+
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help=_SIDE)],
+    second: Annotated[str, typer.Argument(metavar="B", help="The candidate, in the same forms.")],
+    tool: Tool = None,
+    arguments: ArgumentsText = None,
+    workload: WorkloadFile = None,
+    rate: Rate = None,
+    concurrency: Concurrency = None,
+    duration: Duration = None,
+    warm_up: WarmUp = None,
+    arrivals: ArrivalsWord = None,
+    call_timeout: CallTimeout = None,
+    max_in_flight: MaxInFlight = None,
+    starts: Annotated[
+        int | None,
+        typer.Option("--starts", metavar="N", help="Processes of each command that take turns.", show_default="3"),
+    ] = None,
+    seed: Seed = None,
+    contract: ContractFile = None,
+    thresholds: Thresholds = None,
+    junit: JunitFile = None,
+    as_json: AsJson = False,
+    timeout: Timeout = 30.0,
+    http: OverHttp = False,
+) -> None:
+    """Compare the candidate B with the baseline A: no regression, a regression, or not enough data to say.
+
+    Exit codes 0, 1 and 4. Two targets are called in turns, so that whatever the machine does meets both. A target is held against a baseline's
+    file by how many times as long it takes as the calibration server; it is called as the baseline was, unless said
+    otherwise.
+    """
+    from mcp_workbench.contracts.files import read_book
+    from mcp_workbench.load.comparing import baseline_file
+    from mcp_workbench.load.gate import read_gate
+    from mcp_workbench.load.measurable import compare as compare_sides
+
+    called = _workload(tool, arguments, workload)
+    load = _load(rate, concurrency, duration, warm_up, arrivals, call_timeout, max_in_flight, starts, seed)
+    files = [baseline_file(word) for word in (first, second)]
+    if None not in files and (called or load):
+        raise UsageError("two baselines are compared as they were measured; leave out what says how a target is called")
+    if None in files and called is None:
+        raise UsageError("nothing says what is called; a target needs --tool TOOL (and its --args), or --workload FILE")
+    if files == [None, None]:
+        _refuse_no_load(load)
+    settings = read_gate(thresholds)
+    book = None if contract is None else read_book(contract)
+    with contextlib.ExitStack() as stack:
+        sides = [
+            stack.enter_context(opened(word, timeout, http)) if file is None else file
+            for word, file in zip((first, second), files, strict=True)
+        ]
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        compared = compare_sides(sides[0], sides[1], workload=called, contract=book, settings=settings, **load)
+    _write(compared, junit)
+    if as_json:
+        sys.stdout.write(compared.to_json() + "\n")
+    else:
+        say_table(compared.frame, compared.headline())
+        mine, theirs = compared.processes
+        told = f"{compared.seconds:.1f} s of each; {mine} process{'es' * (mine != 1)} against {theirs}"
+        say(f"{told}; {compared.conditions[0].words()}")
+        if compared.trust:
+            say(compared.trust)
+    _end(compared.exit_code)
+
+
+def gate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A baseline, as `baseline -o` writes it.")],
+    thresholds: Thresholds = None,
+    junit: JunitFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold a baseline against limits: all are kept (exit code 0), one is not (1), or it cannot be said (4).
+
+    Without THRESHOLDS no more than 1 % of the calls may fail.
+    """
+    from mcp_workbench.load.baseline import Baseline
+    from mcp_workbench.load.gate import judge, read_gate
+
+    settings = read_gate(thresholds)
+    measured = Baseline.load(file)
+    held = judge(measured.figures, settings, void=measured.void)
+    if not held.held:
+        raise FileError(
+            f"{one_line(thresholds, 200)!r} limits nothing; write a limit below 'limits:', such as max_p95_ms: 50"
+        )
+    _write(held, junit)
+    if as_json:
+        sys.stdout.write(held.to_json() + "\n")
+    else:
+        say_table(held.frame, held.headline())
+    _end(held.exit_code)
+
+
+LOAD_COMMANDS: Final[tuple[Callable[..., None], ...]] = (baseline, compare, gate)
+
+
+def _workload(tool: str | None, arguments: str | None, file: Path | None) -> Workload | None:
+    from mcp_workbench.load.workload import one_call, read_workload
+
+    if file is not None:
+        if tool is not None or arguments is not None:
+            raise UsageError(
+                "--workload and --tool both say what is called; give --workload alone, or --tool with its --args"
+            )
+        return read_workload(file)
+    if tool is None:
+        if arguments is not None:
+            raise UsageError("--args are those of a tool; give --tool, too")
+        return None
+    return one_call(tool, _arguments(arguments))
+
+
+def _arguments(text: str | None) -> Any:
+    from mcp_workbench.load.argument_files import FILE_ENDINGS
+    from mcp_workbench.load.workload import EXAMPLES, GENERATED
+
+    if text is None or text in (EXAMPLES, GENERATED) or text.endswith(FILE_ENDINGS):
+        return text
+    read = read_json(text)
+    if not isinstance(read, dict | list):
+        raise UsageError(f"--args is a JSON {type(read).__name__}; write an object, or a list of objects")
+    return read
+
+
+def _load(
+    rate: float | None,
+    concurrency: int | None,
+    duration: float | None,
+    warm_up: float | None,
+    arrivals: Arrivals | None,
+    call_timeout: float | None,
+    max_in_flight: int | None,
+    starts: int | None,
+    seed: int | None,
+) -> LoadOptions:
+    if rate is not None and concurrency is not None:
+        raise UsageError("--rate makes an open load and --concurrency a closed one; give one of them")
+    said = {
+        "rate": rate,
+        "users": concurrency,
+        "duration": duration,
+        "warm_up": warm_up,
+        "arrivals": None if arrivals is None else arrivals.value,
+        "timeout": call_timeout,
+        "max_in_flight": max_in_flight,
+        "starts": starts,
+        "seed": seed,
+    }
+    load: Any = {name: value for name, value in said.items() if value is not None}
+    return load  # type: ignore[no-any-return]
+
+
+def _refuse_no_load(load: LoadOptions) -> None:
+    if "rate" not in load and "users" not in load:
+        raise UsageError(
+            "nothing says how hard is called; give --rate R (calls a second, whatever the server does) or "
+            "--concurrency N (users who wait for answers)"
+        )
+
+
+def _refuse_place(output: Path) -> None:
+    """Refuse, before anything is measured, what could not be written or would not be found again."""
+    if output.suffix != ".json":
+        raise UsageError(f"{one_line(output, 200)!r} does not end in .json, by which baselines are known; name it so")
+    if not output.parent.is_dir():
+        raise UsageError(f"there is no folder {one_line(output.parent, 200)!r}; make it, or give another file")
+
+
+def _refuse_nothing(measured: Baseline) -> None:
+    if measured.void:
+        complain("the run is void, so nothing is written; lower the rate, or free the machine")
+    elif not measured.whole.calls:
+        complain("no call was made, so nothing is written; measure longer, or at a higher rate")
+    else:
+        return
+    raise typer.Exit(UNDECIDED)
+
+
+def _write(report: Comparison | GateResult, junit: Path | None) -> None:
+    if junit is not None:
+        write_text(junit, report.to_junit())
+
+
+def _end(code: int) -> None:
+    if code:
+        raise typer.Exit(code)

@@ -1,0 +1,178 @@
+"""From what a run brought back to its honesty block: was the load made as it was meant to be?"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+import psutil
+from mcp_types import CallToolResult, Tool
+from pydantic import ValidationError
+
+from mcp_workbench.contracts.schemas.evaluation import conforms
+from mcp_workbench.load.generator.answers import read_message
+from mcp_workbench.load.honesty import FLAGGED_SHARE, VOID_SHARE, Honesty
+from mcp_workbench.load.measured import Calls
+from mcp_workbench.load.run import Run
+
+_LATE_MS: Final = 2.0
+_BUSIEST: Final = 0.2
+_LITTLE_TOLERANCE: Final = 0.05
+_SHORTEST_NS: Final = 20_000_000
+
+
+def assess(run: Run, arms: Sequence[int], calls: Calls, tools: Iterable[Tool], notes: Sequence[str] = ()) -> Honesty:
+    """Return how honest the figures of one target are.
+
+    Args:
+        run: the whole run; what the generator did, it did for all arms.
+        arms: those of the target.
+        calls: its measured calls.
+        tools: what it lists, with output schemas.
+        notes: what a reader should know besides.
+    """
+    blocks = [block for block in range(len(run.books)) if run.plan.blocks[block].phase == "measured"]
+    wall_s = (run.books[blocks[-1]].ended_ns - run.books[blocks[0]].begun_ns) / 1e9 if blocks else 0.0
+    intervals = _intervals(run, blocks)
+    cpu_s = sum(cpu for _, cpu, _ in intervals) / 1e9
+    known_s = sum(wall for wall, _, _ in intervals) / 1e9 or 1.0
+    waited = [waited for _, _, waited in intervals if waited is not None]
+    generator_share = cpu_s / known_s
+    waiting_share = sum(waited) / 1e9 / known_s if waited else None
+    worst_share = _busiest(intervals)
+    in_process = run.plan.arms[arms[0]].wire.kind == "in-process"
+    mine = run.measured_blocks(*arms)
+    books = [run.books[block] for block in mine]
+    open_load = all(run.plan.blocks[block].users is None for block in mine)
+    late_ms = calls.latency_ms - calls.service_ms if open_load and len(calls) else None
+    slip_p50_ms, slip_p99_ms = (None, None) if late_ms is None else map(float, np.percentile(late_ms, (50, 99)))
+    servers = [run.server_cpu.servers_s[arm] if run.server_cpu.servers_s else None for arm in arms]
+    mine_s = sum((book.ended_ns - book.begun_ns) for book in books) / 1e9 or 1.0
+    server_s = sum(each for each in servers if each is not None)
+    all_servers_s = sum(each for each in run.server_cpu.servers_s if each is not None)
+    foreign_s = max(0.0, run.server_cpu.busy_s - all_servers_s - cpu_s)
+    sampled, wrong = _checked(run.samples, tools)
+    found = Honesty(
+        generator_share=generator_share,
+        waiting_share=waiting_share,
+        worst_share=worst_share,
+        generator_us=1e6 * cpu_s / max(1, _measured_calls(run, blocks)),
+        server_share=server_s / mine_s if all(each is not None for each in servers) else None,
+        foreign_share=foreign_s / (wall_s or 1.0),
+        cores=psutil.cpu_count() or 1,
+        slip_p50_ms=slip_p50_ms,
+        slip_p99_ms=slip_p99_ms,
+        offered=calls.offered,
+        achieved=calls.offered - calls.dropped,
+        dropped=calls.dropped,
+        peak_in_flight=max((book.peak_in_flight for book in books), default=0),
+        rate=(calls.offered - calls.dropped) / (calls.seconds or 1.0),
+        little=_little(calls, sum(book.in_flight_ns for book in books)),
+        sampled=sampled,
+        sampled_wrong=wrong,
+        reconnected=sum(run.reconnected[arm] for arm in arms),
+        versions={
+            "Python": platform.python_version(),
+            "mcp": version("mcp"),
+            "mcp-server-workbench": version("mcp-server-workbench"),
+        },
+        machine=f"{platform.system()} {platform.machine()}, {psutil.cpu_count() or 1} cores",
+    )
+    void = () if in_process else tuple(_void(found))
+    return replace(found, void=void, notes=(*notes, *_notes(found, in_process)))
+
+
+def _intervals(run: Run, blocks: Sequence[int]) -> list[tuple[int, int, int | None]]:
+    """Return for each stretch between two looks at the clocks: nanoseconds of wall, CPU and waiting."""
+    chosen = set(blocks)
+    found = []
+    for before, after in pairwise(run.beats):
+        if after.block in chosen and after.at_ns > before.at_ns:
+            waited = None if after.waited_ns is None or before.waited_ns is None else after.waited_ns - before.waited_ns
+            found.append((after.at_ns - before.at_ns, after.cpu_ns - before.cpu_ns, waited))
+    return found
+
+
+def _busiest(intervals: Sequence[tuple[int, int, int | None]]) -> float:
+    """Return how busy the generator was, waiting for a processor included, in the busiest fifth of the time."""
+    # Looks that come right after one another say more of the clock than of the generator.
+    long = [(wall, cpu + (waited or 0)) for wall, cpu, waited in intervals if wall >= _SHORTEST_NS]
+    left_ns = _BUSIEST * sum(wall for wall, _ in long)
+    counted_ns = busy_ns = 0.0
+    for wall, busy in sorted(long, key=lambda each: each[1] / each[0], reverse=True):
+        if counted_ns >= left_ns:
+            break
+        counted_ns += wall
+        busy_ns += busy
+    return busy_ns / counted_ns if counted_ns else 0.0
+
+
+def _void(found: Honesty) -> Iterable[str]:
+    share = found.generator_share + (found.waiting_share or 0.0)
+    if share >= VOID_SHARE:
+        yield (
+            f"the generator was the bottleneck: it was busy {found.generator_share:.0%} of the time and waited for a "
+            f"processor {found.waiting_share or 0.0:.0%}; lower the rate, or free the machine"
+        )
+    elif found.worst_share >= VOID_SHARE:
+        yield (
+            f"the generator was the bottleneck for a while: {found.worst_share:.0%} busy in a fifth of the time; "
+            "lower the rate, or free the machine"
+        )
+
+
+def _notes(found: Honesty, in_process: bool) -> Iterable[str]:
+    if in_process:
+        yield "the server ran in the loop of the generator: its work is in the generator's figures"
+    elif found.worst_share >= FLAGGED_SHARE:
+        yield (
+            f"the generator was {found.worst_share:.0%} busy in the busiest fifth of the time: some of its own "
+            "queueing is in the latencies"
+        )
+    if found.slip_p99_ms is not None and found.slip_p99_ms > _LATE_MS:
+        yield f"1 of 100 calls was sent {found.slip_p99_ms:.1f} ms late or later, which is in the latencies"
+    if found.dropped:
+        yield (
+            f"{found.dropped:,} operations never began, because too many calls were unanswered: what they would have "
+            "waited is in no latency"
+        )
+    if found.sampled_wrong:
+        yield f"{found.sampled_wrong:,} of {found.sampled:,} answers, checked in full, are not what was promised"
+    if abs(found.little - 1) > _LITTLE_TOLERANCE:
+        yield f"Little's law does not hold ({found.little:.2f} instead of 1): do not trust these figures"
+
+
+def _measured_calls(run: Run, blocks: Sequence[int]) -> int:
+    return int(np.isin(run.columns["block"], blocks).sum())
+
+
+def _little(calls: Calls, in_flight_ns: int) -> float:
+    """Return calls in flight on average, over arrival rate times mean time in flight; the seconds cancel out."""
+    spent_ns = float(calls.service_ms.sum()) * 1e6
+    return in_flight_ns / spent_ns if spent_ns else 1.0
+
+
+def _checked(samples: Sequence[tuple[str, bytes]], tools: Iterable[Tool]) -> tuple[int, int]:
+    """Hold the answers that were kept whole against the protocol and the tool's output schema."""
+    schemas = {tool.name: tool.output_schema for tool in tools}
+    wrong = 0
+    checked = 0
+    for tool, text in samples:
+        message = read_message(text)
+        if message is None or "result" not in message:
+            continue
+        checked += 1
+        try:
+            result = CallToolResult.model_validate(message["result"])
+        except ValidationError:
+            wrong += 1
+            continue
+        schema = schemas.get(tool)
+        if schema is not None and not result.is_error and conforms(result.structured_content, schema) is False:
+            wrong += 1
+    return checked, wrong

@@ -1,0 +1,407 @@
+"""What can be measured of a connected target: a sample, a baseline, a comparison. The workbench's own methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+
+from mcp_workbench.errors import UsageError
+from mcp_workbench.kernel.loop import background
+from mcp_workbench.kernel.session import Session
+from mcp_workbench.progress import Progress, shown_progress
+from mcp_workbench.untrusted import one_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mcp_workbench.contracts.model import ContractBook
+    from mcp_workbench.load.baseline import Baseline
+    from mcp_workbench.load.comparison import Comparison
+    from mcp_workbench.load.driving import Live
+    from mcp_workbench.load.gate import GateSettings
+    from mcp_workbench.load.measuring import Load
+    from mcp_workbench.load.summary import Summary
+    from mcp_workbench.load.workload import Workload
+
+Arguments = dict[str, Any] | Sequence[dict[str, Any]] | str | None
+
+
+class LoadOptions(TypedDict, total=False):
+    """How hard a target is called, and for how long; all of it may be left out but ``rate`` or ``users``.
+
+    Attributes:
+        rate: calls a second, begun whether or not earlier ones have ended: an open load, as many users make it.
+        users: users in a closed loop, each of whom waits for an answer before the next call; instead of ``rate``.
+        duration: seconds that are measured; 10.
+        warm_up: seconds that are called before, in no figure; 1.
+        arrivals: ``"poisson"`` (at random, as users come) or ``"constant"``.
+        timeout: seconds after which a call is given up; 10.
+        max_in_flight: how many calls may be unanswered at once; beyond it calls are dropped, and counted; 512.
+        starts: how many processes of a command take turns, so that the luck of one is not taken for the server's.
+        seed: of all that is drawn; 0.
+    """
+
+    rate: float
+    users: int
+    duration: float
+    warm_up: float
+    arrivals: Literal["poisson", "constant"]
+    timeout: float
+    max_in_flight: int
+    starts: int
+    seed: int
+
+
+class Measurable:
+    """A connected target that can be measured.
+
+    Attributes:
+        session: the connection, and the records of all calls.
+    """
+
+    session: Session
+
+    def baseline(
+        self,
+        tool: str | None = None,
+        arguments: Arguments = None,
+        *,
+        workload: Workload | Path | str | None = None,
+        contract: ContractBook | Path | str | None = None,
+        calibrated: bool = True,
+        label: str = "",
+        cluster: object = None,
+        shards: int = 4,
+        progress: bool = True,
+        listener: Callable[[Live], None] | None = None,
+        **load: Unpack[LoadOptions],
+    ) -> Baseline:
+        """Measure latency and error rate under load, made by a process of its own.
+
+        ::
+
+            wb.baseline("add", {"a": 1}, rate=200, duration=5)
+
+        Args:
+            tool: the tool to call; or a ``workload``.
+            arguments: what it is called with: a dict, several of which one is drawn for each call, ``"examples"`` of
+                the contract, or ``"generated"`` from its input schema.
+            workload: a mix of tools and flows, or its file.
+            contract: where examples come from, or its file.
+            calibrated: whether a fixed server is called in turns with the target: figures of other days and machines
+                can be compared then. Without it the target is called without a pause.
+            label: what is measured, such as a release.
+            cluster: a Dask cluster whose workers make the load, instead of this machine: a scheduler's address such as
+                ``tcp://HOST:8786``, a ``distributed.Client``, or a cluster. The target must be an address that they can
+                call; arguments and headers, secrets too, travel to them. Nothing is calibrated then.
+            shards: how many generators on the cluster share the load.
+            progress: show a progress bar.
+            listener: told how it goes, four times a second, on another thread; not from a cluster.
+            load: how hard and for how long: ``rate=`` or ``users=``, and what else :class:`LoadOptions` lists.
+
+        Returns:
+            The figures (``.frame``), how they were measured (``.honesty_frame``), pictures (``.plot()``,
+            ``.plot_over_time()``), and a file (``.save()``). It is void if the generator was the bottleneck.
+
+        Raises:
+            UsageError: what makes no load, or does not fit the target.
+            UnreachableError: the target is not there.
+        """
+        __tracebackhide__ = True
+        with shown_progress("measuring", progress) as told:
+            return background().run(
+                self._baseline(
+                    tool, arguments, workload, contract, calibrated, label, cluster, shards, told, listener, load
+                )
+            )
+
+    async def abaseline(
+        self,
+        tool: str | None = None,
+        arguments: Arguments = None,
+        *,
+        workload: Workload | Path | str | None = None,
+        contract: ContractBook | Path | str | None = None,
+        calibrated: bool = True,
+        label: str = "",
+        cluster: object = None,
+        shards: int = 4,
+        progress: bool = True,
+        listener: Callable[[Live], None] | None = None,
+        **load: Unpack[LoadOptions],
+    ) -> Baseline:
+        """Measure as :meth:`baseline` does, without blocking the caller's loop; cancelling ends the generator."""
+        with shown_progress("measuring", progress) as told:
+            return await background().arun(
+                self._baseline(
+                    tool, arguments, workload, contract, calibrated, label, cluster, shards, told, listener, load
+                )
+            )
+
+    def compare(
+        self,
+        baseline: object,
+        candidate: object = None,
+        *,
+        tool: str | None = None,
+        arguments: Arguments = None,
+        workload: Workload | Path | str | None = None,
+        contract: ContractBook | Path | str | None = None,
+        settings: GateSettings | Path | str | None = None,
+        progress: bool = True,
+        **load: Unpack[LoadOptions],
+    ) -> Comparison:
+        """Compare a candidate with a baseline: no regression, a regression, or not enough data to say.
+
+        Two targets are called in turns, so that whatever the machine does meets both. A stored baseline is compared by
+        how many times as long the target takes as the calibration server.
+
+        Args:
+            baseline: a :class:`Baseline`, its file, another workbench, or a target.
+            candidate: the same; this workbench's own target if left out.
+            tool: the tool to call; or a ``workload``. Not needed for two stored baselines.
+            arguments: as for :meth:`baseline`.
+            workload: a mix of tools and flows, or its file.
+            contract: where examples come from, or its file.
+            settings: what counts as a regression, or its file.
+            progress: show a progress bar.
+            load: how hard and for how long; as the stored baseline says if left out. Three processes of each command
+                take turns unless ``starts`` says otherwise.
+
+        Raises:
+            UsageError: the two were, or would be, measured under different conditions; the sentence names them.
+            UnreachableError: a target is not there.
+        """
+        __tracebackhide__ = True
+        chosen = self if candidate is None else candidate
+        with shown_progress("comparing", progress) as told:
+            return background().run(
+                _comparison(baseline, chosen, tool, arguments, workload, contract, settings, told, load)
+            )
+
+    async def acompare(
+        self,
+        baseline: object,
+        candidate: object = None,
+        *,
+        tool: str | None = None,
+        arguments: Arguments = None,
+        workload: Workload | Path | str | None = None,
+        contract: ContractBook | Path | str | None = None,
+        settings: GateSettings | Path | str | None = None,
+        progress: bool = True,
+        **load: Unpack[LoadOptions],
+    ) -> Comparison:
+        """Compare as :meth:`compare` does, without blocking the caller's loop."""
+        chosen = self if candidate is None else candidate
+        with shown_progress("comparing", progress) as told:
+            return await background().arun(
+                _comparison(baseline, chosen, tool, arguments, workload, contract, settings, told, load)
+            )
+
+    def sample(
+        self,
+        tool: str,
+        arguments: dict[str, Any] | None = None,
+        *,
+        calls: int = 100,
+        warm_up: int = 3,
+        progress: bool = True,
+    ) -> Summary:
+        """Call a tool many times, one call after the other, and return the table of these calls.
+
+        Args:
+            tool: one of the tools that the server lists.
+            arguments: the same for each call.
+            calls: how many calls are measured.
+            warm_up: how many calls go before and are in no figure.
+            progress: show a progress bar once the sample takes more than half a second.
+
+        Raises:
+            UsageError: a number that makes no sample, an unknown tool, arguments that are no JSON.
+        """
+        __tracebackhide__ = True
+        with shown_progress(f"sampling {one_line(tool, 40)}", progress) as told:
+            return background().run(self._sample(tool, {} if arguments is None else arguments, calls, warm_up, told))
+
+    async def asample(
+        self,
+        tool: str,
+        arguments: dict[str, Any] | None = None,
+        *,
+        calls: int = 100,
+        warm_up: int = 3,
+        progress: bool = True,
+    ) -> Summary:
+        """Call a tool many times, as :meth:`sample` does, without blocking the caller's loop."""
+        with shown_progress(f"sampling {one_line(tool, 40)}", progress) as told:
+            return await background().arun(
+                self._sample(tool, {} if arguments is None else arguments, calls, warm_up, told)
+            )
+
+    def summary(self) -> Summary:
+        """Return, for each tool called so far, count, error rate by outcome and latency percentiles."""
+        from mcp_workbench.load.summary import summarise
+
+        dropped = self.session.log.dropped
+        note = f"the oldest {dropped:,} records were dropped to save memory" if dropped else ""
+        return summarise(self.session.log, note=note)
+
+    async def _sample(
+        self, tool: str, arguments: dict[str, Any], calls: int, warm_up: int, progress: Progress | None
+    ) -> Summary:
+        from mcp_workbench.load.sampling import Plan, sample
+
+        plan = Plan(tool, arguments, calls, warm_up)
+        await self._known(tool)
+        return await sample(self.session.connection, plan, progress)
+
+    def _listed(self, tool: object) -> bool:
+        return isinstance(tool, str) and tool in self.session.connection.listed
+
+    async def _known(self, tool: str) -> None:
+        """Refuse a tool that the server does not list, and say which one may be meant."""
+        from mcp_workbench.kernel.listings import unknown_tool
+
+        if self._listed(tool):
+            return
+        connection = self.session.connection
+        # Servers may add tools while they run: look once more before saying no.
+        names = [listed.name for listed in await connection.list_all("tools")]
+        if tool in names:
+            return
+        raise unknown_tool(self.session.target.name, tool, names)
+
+    async def _baseline(
+        self,
+        tool: str | None,
+        arguments: Arguments,
+        workload: Workload | Path | str | None,
+        contract: ContractBook | Path | str | None,
+        calibrated: bool,
+        label: str,
+        cluster: object,
+        shards: int,
+        progress: Progress | None,
+        listener: Callable[[Live], None] | None,
+        options: LoadOptions,
+    ) -> Baseline:
+        from mcp_workbench.load.measuring import measure, read_contract, read_workload_word
+
+        if tool is not None:
+            await self._known(tool)
+        if cluster is not None:
+            from mcp_workbench.load.cluster import measure_sharded
+
+            if listener is not None:
+                raise UsageError("a load that a cluster makes tells nobody how it goes; leave out listener=")
+            return await measure_sharded(
+                self.session.connection,
+                read_workload_word(tool, arguments, workload),
+                read_load(options),
+                cluster=cluster,
+                shards=shards,
+                contract=read_contract(contract),
+                label=label,
+                progress=progress,
+            )
+        return await measure(
+            self.session.connection,
+            read_workload_word(tool, arguments, workload),
+            read_load(options),
+            contract=read_contract(contract),
+            calibrated=calibrated,
+            label=label,
+            progress=progress,
+            listener=listener,
+        )
+
+
+def compare(
+    baseline: object,
+    candidate: object,
+    *,
+    tool: str | None = None,
+    arguments: Arguments = None,
+    workload: Workload | Path | str | None = None,
+    contract: ContractBook | Path | str | None = None,
+    settings: GateSettings | Path | str | None = None,
+    progress: bool = True,
+    **load: Unpack[LoadOptions],
+) -> Comparison:
+    """Compare a candidate with a baseline, as :meth:`Workbench.compare <Measurable.compare>` does, without a workbench.
+
+    The arguments are those of that method.
+    """
+    __tracebackhide__ = True
+    with shown_progress("comparing", progress) as told:
+        return background().run(
+            _comparison(baseline, candidate, tool, arguments, workload, contract, settings, told, load)
+        )
+
+
+async def acompare(
+    baseline: object,
+    candidate: object,
+    *,
+    tool: str | None = None,
+    arguments: Arguments = None,
+    workload: Workload | Path | str | None = None,
+    contract: ContractBook | Path | str | None = None,
+    settings: GateSettings | Path | str | None = None,
+    progress: bool = True,
+    **load: Unpack[LoadOptions],
+) -> Comparison:
+    """Compare as :func:`compare` does, without blocking the caller's loop."""
+    with shown_progress("comparing", progress) as told:
+        return await background().arun(
+            _comparison(baseline, candidate, tool, arguments, workload, contract, settings, told, load)
+        )
+
+
+async def _comparison(
+    baseline: object,
+    candidate: object,
+    tool: str | None,
+    arguments: Arguments,
+    workload: Workload | Path | str | None,
+    contract: ContractBook | Path | str | None,
+    settings: GateSettings | Path | str | None,
+    progress: Progress | None,
+    options: LoadOptions,
+) -> Comparison:
+    from mcp_workbench.load.comparing import compared
+    from mcp_workbench.load.gate import GateSettings, read_gate
+    from mcp_workbench.load.measuring import read_contract, read_workload_word
+
+    called = None if tool is None and workload is None else read_workload_word(tool, arguments, workload)
+    gate = settings if isinstance(settings, GateSettings) else read_gate(settings)
+    said = load_fields(options)
+    return await compared(
+        baseline, candidate, called, said, contract=read_contract(contract), settings=gate, progress=progress
+    )
+
+
+def read_load(options: LoadOptions) -> Load:
+    """Return what a user has said of a load.
+
+    Raises:
+        UsageError: it makes no load.
+    """
+    from mcp_workbench.load.measuring import Load
+
+    return Load(**load_fields(options))
+
+
+def load_fields(options: LoadOptions) -> dict[str, Any]:
+    """Return what a user has said of a load as fields of ``Load``.
+
+    Raises:
+        UsageError: a word is none of them.
+    """
+    known = list(LoadOptions.__annotations__)
+    for name in options:
+        if name not in known:
+            raise UsageError(f"{one_line(name, 60)}= says nothing of a load; there is {', '.join(known)}")
+    named = {"duration": "duration_s", "warm_up": "warm_up_s", "timeout": "timeout_s"}
+    return {named.get(name, name): value for name, value in options.items() if value is not None}

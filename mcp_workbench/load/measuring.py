@@ -1,0 +1,270 @@
+"""Measuring a target: its load is planned, made by the generator, and becomes a baseline."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from mcp_workbench.contracts.files import read_book
+from mcp_workbench.contracts.model import ContractBook
+from mcp_workbench.errors import CallTimeoutError, UsageError
+from mcp_workbench.kernel.connection import Connection
+from mcp_workbench.load.assessing import assess
+from mcp_workbench.load.baseline import Baseline, baseline_of
+from mcp_workbench.load.calibration import calibration_identity, calibration_server
+from mcp_workbench.load.comparison import refuse_other_population
+from mcp_workbench.load.conditions import Conditions
+from mcp_workbench.load.driving import Listener, drive
+from mcp_workbench.load.plan import Arm, Arrivals, Block, Operation, Plan, Step
+from mcp_workbench.load.preparing import Prepared, prepared
+from mcp_workbench.load.resolving import Resolved, resolve
+from mcp_workbench.load.workload import Workload, one_call, read_workload
+from mcp_workbench.progress import Progress
+from mcp_workbench.records import read_arguments
+
+BLOCK_S: Final = 0.1
+"""How long one arm is called before it is the other's turn: short, so that a disturbance of the machine meets both."""
+
+_LONGEST_BLOCK_S: Final = 2.0
+_CALLS_A_BLOCK: Final = 10
+_LONG_CALLS_A_BLOCK: Final = 5
+_CALIBRATION_S: Final = 0.05
+_CALIBRATION_WARM_UP_S: Final = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How hard a target is called, and for how long.
+
+    Attributes:
+        rate: operations a second, begun whether or not earlier ones have ended (open model).
+        users: users who begin their next operation when the last one has ended (closed model); one of the two is given.
+        duration_s: how long is measured.
+        warm_up_s: how long is called before, in no figure.
+        arrivals: how the starts of an open load are spread.
+        timeout_s: after which a call is given up.
+        max_in_flight: how many calls may be unanswered at once; beyond it operations are dropped, and counted.
+        starts: how many processes of a command take turns, so that one process's luck is not taken for the server's.
+        seed: of all that is drawn.
+
+    Raises:
+        UsageError: a figure that makes no load.
+    """
+
+    rate: float | None = None
+    users: int | None = None
+    duration_s: float = 10.0
+    warm_up_s: float = 1.0
+    arrivals: Arrivals = "poisson"
+    timeout_s: float = 10.0
+    max_in_flight: int = 512
+    starts: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no load."""
+        if (self.rate is None) == (self.users is None):
+            raise UsageError(
+                "give either rate= (calls a second, whatever the server does) or users= (a closed loop), and not both"
+            )
+        if self.arrivals not in get_args(Arrivals):
+            raise UsageError(f"arrivals={self.arrivals!r} is not known; give 'poisson' or 'constant'")
+        for name, least, most, of in (
+            ("rate", 0.01, 100_000, "calls a second"),
+            ("duration_s", 0.1, 86_400, "seconds"),
+            ("warm_up_s", 0, 3_600, "seconds"),
+            ("timeout_s", 0.01, 3_600, "seconds"),
+        ):
+            value = getattr(self, name)
+            if value is None and name == "rate":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+                # As users call it.
+                word = name.removesuffix("_s")
+                raise UsageError(f"{word}={value!r} makes no load; give {of} from {least:g} to {most:,}")
+        for name, fewest, most in (
+            ("users", 1, 10_000),
+            ("max_in_flight", 1, 100_000),
+            ("starts", 1, 16),
+            ("seed", 0, 2**32 - 1),
+        ):
+            value = getattr(self, name)
+            if value is None and name == "users":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or not fewest <= value <= most:
+                raise UsageError(f"{name}={value!r} makes no load; give a whole number from {fewest} to {most:,}")
+
+    def block(self, arm: int, seconds: float, phase: Any = "measured") -> Block:
+        """Return a block of this load."""
+        return Block(arm, seconds, self.rate, self.users, phase)
+
+    def block_s(self, first_ms: float) -> float:
+        """Return how long one turn is: long enough for some calls, short enough for twenty turns."""
+        wished = max(BLOCK_S, _CALLS_A_BLOCK / self.rate if self.rate else 0.0, _LONG_CALLS_A_BLOCK * first_ms / 1e3)
+        return min(wished, _LONGEST_BLOCK_S, self.duration_s / 20 if self.duration_s >= 20 * BLOCK_S else BLOCK_S)
+
+
+def read_workload_word(
+    tool: str | None,
+    arguments: dict[str, Any] | Sequence[dict[str, Any]] | str | None,
+    workload: Workload | Path | str | None,
+) -> Workload:
+    """Return what is to be called: one tool, or a workload.
+
+    Raises:
+        UsageError: neither or both are given.
+        FileError: the workload's file is not what it should be.
+    """
+    if (tool is None) == (workload is None):
+        raise UsageError("give either a tool (and its arguments) or workload= (a file, or a Workload), and not both")
+    if tool is not None:
+        return one_call(tool, arguments)
+    if arguments is not None:
+        raise UsageError("arguments= belong to a tool; those of a workload are in the workload")
+    assert workload is not None
+    return workload if isinstance(workload, Workload) else read_workload(workload)
+
+
+def read_contract(contract: ContractBook | Path | str | None) -> ContractBook | None:
+    """Return a contract, or that of a file."""
+    return contract if contract is None or isinstance(contract, ContractBook) else read_book(contract)
+
+
+def conditions_of(ready: Prepared, resolved: Resolved, load: Load) -> Conditions:
+    """Return the population that a measurement speaks of."""
+    return Conditions(
+        target=ready.name,
+        transport=ready.transport,
+        placement=ready.placement,
+        protocol=ready.wire.protocol,
+        model="open" if load.users is None else "closed",
+        arrivals=load.arrivals if load.users is None else "",
+        rate=load.rate,
+        users=load.users,
+        workload=resolved.words,
+        workload_digest=resolved.digest,
+        timeout_s=load.timeout_s,
+        max_in_flight=load.max_in_flight,
+    )
+
+
+async def first_call(connection: Connection, operations: Sequence[Operation], timeout_s: float) -> tuple[float, str]:
+    """Make the first call of the most frequent operation through the SDK.
+
+    Returns:
+        How long it took in milliseconds, and a note if it did not end well.
+    """
+    step: Step = max(operations, key=lambda operation: operation.weight).steps[0]
+    try:
+        result = await connection.call(
+            step.tool, read_arguments(step.arguments[0]), timeout_s=timeout_s, purpose="warm-up"
+        )
+    except CallTimeoutError:
+        return timeout_s * 1e3, f"the first call, made through the SDK, had no answer within {timeout_s:g} s"
+    note = "" if result.ok else f"the first call, made through the SDK, failed: {result.error}"
+    return result.latency_ms, note
+
+
+async def measure(
+    connection: Connection,
+    workload: Workload,
+    load: Load,
+    *,
+    contract: ContractBook | None = None,
+    calibrated: bool = True,
+    label: str = "",
+    like: Conditions | None = None,
+    progress: Progress | None = None,
+    listener: Listener | None = None,
+) -> Baseline:
+    """Measure one target; the caller is on the background loop.
+
+    Args:
+        connection: an open connection to it.
+        workload: what is called.
+        load: how hard, and for how long.
+        contract: where examples come from.
+        calibrated: whether the calibration server is called in turns, so that other days and machines can be compared.
+        label: what is measured, such as a release.
+        like: the conditions of what it will be compared with.
+        progress: told of thousandths.
+        listener: told how it goes.
+
+    Raises:
+        UsageError: the workload does not fit the target, or the conditions would be others than those of ``like``.
+        UnreachableError: the target is not there.
+    """
+    async with AsyncExitStack() as stack:
+        ready = await stack.enter_async_context(prepared(connection))
+        resolved = resolve(workload, ready.tools, contract, target=ready.name)
+        conditions = conditions_of(ready, resolved, load)
+        if like is not None:
+            # Before anything is called: nobody waits for figures that cannot be compared.
+            refuse_other_population(like, conditions)
+        first_ms, note = await first_call(connection, resolved.operations, load.timeout_s)
+        starts = load.starts if ready.starts_processes else 1
+        arms = [Arm(ready.name, ready.wire, resolved.operations)] * starts
+        mine = range(starts)
+        blocks = [load.block(arm, max(load.warm_up_s, 0.01) / starts, "warm-up") for arm in mine]
+        if calibrated:
+            arms.append(await stack.enter_async_context(calibration_server(ready.wire.kind)))
+            blocks.append(Block(starts, _CALIBRATION_WARM_UP_S, None, 1, "warm-up"))
+            blocks += turns(load, load.block_s(first_ms), mine, starts)
+        elif starts > 1:
+            blocks += turns(load, load.block_s(first_ms), mine, None)
+        else:
+            blocks.append(load.block(0, load.duration_s))
+        plan = Plan(tuple(arms), tuple(blocks), load.arrivals, load.timeout_s, load.max_in_flight, load.seed)
+        begun = datetime.now(UTC)
+        run = await drive(plan, servers=[ready.server] * starts, progress=progress, listener=listener)
+        calls = run.calls(*mine)
+        notes = [*resolved.notes, *filter(None, [note])]
+        return baseline_of(
+            calls,
+            conditions,
+            assess(run, mine, calls, ready.tools, notes),
+            calibration=run.calls(starts) if calibrated else None,
+            calibration_identity=calibration_identity() if calibrated else "",
+            processes=starts,
+            label=label,
+            measured_at=begun,
+        )
+
+
+def turns(load: Load, block_s: float, mine: Sequence[int], calibration: int | None) -> list[Block]:
+    """Return the measured blocks: the target's processes in turns, each followed or preceded by the calibration."""
+    dice = random.Random(load.seed)  # noqa: S311 - an order, no secret
+    blocks: list[Block] = []
+    for turn in range(max(1, round(load.duration_s / block_s))):
+        pair = [load.block(mine[turn % len(mine)], block_s)]
+        if calibration is not None:
+            pair.append(Block(calibration, _CALIBRATION_S, None, 1))
+            dice.shuffle(pair)
+        blocks += pair
+    return blocks
+
+
+def as_measured(stored: Baseline, said: Mapping[str, Any]) -> Load:
+    """Return the load under which a baseline was measured, with what was said otherwise.
+
+    Args:
+        stored: the baseline.
+        said: fields of :class:`Load` by name; those that are not in it are the baseline's.
+    """
+    conditions = stored.conditions
+    fields: dict[str, Any] = {
+        "duration_s": max(0.1, stored.whole.seconds),
+        "timeout_s": conditions.timeout_s,
+        "max_in_flight": conditions.max_in_flight,
+        "starts": stored.processes,
+    }
+    if conditions.arrivals:
+        fields["arrivals"] = conditions.arrivals
+    if "rate" not in said and "users" not in said:
+        fields |= {"rate": conditions.rate, "users": conditions.users}
+    return Load(**{**fields, **said})

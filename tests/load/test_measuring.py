@@ -1,0 +1,296 @@
+"""``Workbench.baseline`` and ``compare`` on servers that run: what is measured, how it is labelled, what is refused."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from example_servers import make_server
+
+from mcp_workbench import Workbench
+from mcp_workbench.errors import ConnectionLostError, FileError, UnknownToolError, UsageError, VoidRunError
+from mcp_workbench.load.baseline import Baseline
+from mcp_workbench.load.driving import Live
+from mcp_workbench.load.measurable import compare
+from mcp_workbench.load.verdicts import Verdict
+from mcp_workbench.load.workload import CallShare, Flow, FlowStep, Workload
+from mcp_workbench.records import Outcome
+
+FILE = Path(__file__).parents[1] / "example_servers.py"
+ECHOING = f"{FILE}:server"
+QUICK: dict[str, Any] = {"users": 2, "duration": 0.15, "warm_up": 0.02}
+
+
+def generators() -> list[psutil.Process]:
+    """Return the load generators that this process has started and that still run."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        try:
+            if "mcp_workbench.load.generator" in child.cmdline():
+                found.append(child)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def bench(http_address: str) -> Iterator[Workbench]:
+    with Workbench(http_address) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def calibrated(bench: Workbench, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a baseline that has the calibration server beside it."""
+    file = tmp_path_factory.mktemp("baselines") / "first.json"
+    return bench.baseline("add", {"a": 1}, rate=200, duration=0.9, warm_up=0.05, label="1.0").save(file)
+
+
+# What is measured, and how it is labelled.
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "labels"),
+    [
+        ([sys.executable, str(FILE), "stdio"], {"mode": "legacy"}, ("stdio", "own process", "2025-11-25")),
+        (make_server, {}, ("in-kernel-http", "in the kernel", "2026-07-28")),
+        (make_server, {"transport": "http", "mode": "legacy"}, ("in-kernel-http", "in the kernel", "2025-11-25")),
+        (ECHOING, {}, ("in-process", "in the generator", "2026-07-28")),
+        (ECHOING, {"transport": "http"}, ("in-kernel-http", "in the kernel", "2026-07-28")),
+    ],
+    ids=["command", "object", "object over http", "file", "file over http"],
+)
+def test_a_baseline_says_how_the_target_was_spoken_to_and_where_it_ran(
+    target: Any, options: dict[str, Any], labels: tuple[str, str, str]
+) -> None:
+    with Workbench(target() if callable(target) else target, **options) as opened:
+        found = opened.baseline("add", {"a": 1}, calibrated=False, **QUICK)
+        # The load went past the workbench's own connection, which is as it was.
+        assert opened.call("add", {"a": 2, "b": 3}).value == 5
+    conditions = found.conditions
+    assert (conditions.transport, conditions.placement, conditions.protocol) == labels
+    assert found.whole.calls > 2
+    assert found.ok
+    assert abs(found.honesty.little - 1) < 0.05
+    assert generators() == []
+
+
+def test_an_open_load_over_http_is_labelled_and_sees_its_server(bench: Workbench) -> None:
+    seen: list[Live] = []
+    found = bench.baseline(
+        "add", {"a": 1}, calibrated=False, rate=100, duration=0.5, warm_up=0.02, arrivals="constant", listener=seen.append
+    )
+    assert found.conditions.words() == "http, own process, open at 100 a second (constant)"
+    assert (found.honesty.offered, found.honesty.dropped) == (50, 0)
+    assert found.honesty.server_share is not None
+    assert found.honesty.sampled_wrong == 0
+    assert seen
+    assert seen[-1].failed == 0
+
+
+def test_processes_of_a_command_take_turns() -> None:
+    with Workbench([sys.executable, str(FILE), "stdio"]) as opened:
+        found = opened.baseline("process_id", calibrated=False, starts=2, users=1, duration=0.2, warm_up=0.02)
+    assert found.processes == 2
+    assert found.whole.calls > 2
+
+
+def test_a_mix_has_figures_for_each_tool_and_flows_pass_on_what_they_keep(bench: Workbench) -> None:
+    mix = Workload(
+        name="mix",
+        calls=(CallShare(tool="add", weight=3, arguments=({"a": 1}, {"a": 2})), CallShare(tool="fail")),
+        flows=(
+            Flow(
+                name="twice",
+                steps=(
+                    FlowStep(tool="add", arguments={"a": 1}, keep="one"),
+                    FlowStep(tool="large", arguments={"characters": "${one.result}"}),
+                ),
+            ),
+        ),
+    )
+    found = bench.baseline(workload=mix, calibrated=False, **QUICK | {"duration": 0.4})
+    by_tool = {row.tool: row for row in found.tools}
+    assert set(by_tool) == {"add", "fail", "large"}
+    assert found.whole.calls == sum(row.calls for row in found.tools)
+    assert by_tool["fail"].outcomes == {Outcome.TOOL_ERROR: by_tool["fail"].calls}
+    assert by_tool["add"].errors == by_tool["large"].errors == 0
+    assert by_tool["add"].calls > by_tool["large"].calls > 0
+    assert found.conditions.workload == "mix"
+
+
+def test_calls_that_fail_are_counted_by_outcome_and_make_a_baseline_all_the_same(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    found = bench.baseline("fail", calibrated=False, **QUICK)
+    assert found.whole.outcomes == {Outcome.TOOL_ERROR: found.whole.calls}
+    assert not found.ok
+    assert any("the first call, made through the SDK, failed" in note for note in found.honesty.notes)
+    assert Baseline.load(found.save(tmp_path / "failing.json")).whole.errors == found.whole.calls
+
+
+def test_calls_without_an_answer_are_given_up_in_time(bench: Workbench) -> None:
+    found = bench.baseline("slow", {"seconds": 60}, calibrated=False, timeout=0.1, **QUICK)
+    assert found.whole.outcomes == {Outcome.TIMEOUT: found.whole.calls}
+    assert any("had no answer within 0.1 s" in note for note in found.honesty.notes)
+
+
+def test_a_server_that_dies_of_the_first_call_is_one_sentence() -> None:
+    with Workbench([sys.executable, str(FILE), "stdio"]) as opened, pytest.raises(ConnectionLostError):
+        opened.baseline("die", calibrated=False, **QUICK)
+
+
+def test_a_load_that_its_generator_could_not_make_is_void_and_never_becomes_a_file(tmp_path: Path) -> None:
+    command = [sys.executable, str(FILE.with_name("instant_server.py"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        with Workbench(f"http://127.0.0.1:{server.stdout.readline().strip()}/mcp") as opened:
+            found = opened.baseline("nothing", calibrated=False, rate=50_000, duration=0.3, warm_up=0.02)
+        server.kill()
+    assert "the generator was the bottleneck" in found.void[0]
+    assert not found.ok
+    with pytest.raises(VoidRunError, match="the run is void"):
+        found.save(tmp_path / "void.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_baseline_that_is_cancelled_takes_its_generator_along(http_address: str) -> None:
+    async def cancelled() -> None:
+        async with await Workbench.aopen(http_address) as opened:
+            load = asyncio.create_task(opened.abaseline("add", {"a": 1}, calibrated=False, rate=50, duration=60))
+            while not generators():
+                await asyncio.sleep(0.02)
+            load.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await load
+            assert generators() == []
+            assert (await opened.acall("add", {"a": 1})).ok
+
+    asyncio.run(cancelled())
+
+
+# Comparing.
+
+
+def test_a_server_compared_live_with_itself_is_no_regression(bench: Workbench, http_address: str) -> None:
+    found = bench.compare(http_address, tool="add", arguments={"a": 1}, rate=300, duration=1, warm_up=0.05)
+    assert found.verdict is not Verdict.REGRESSION
+    assert found.names == (f"{bench.name} (baseline)", f"{bench.name} (candidate)")
+    assert found.processes == (1, 1)
+    assert {each.measure for each in found.findings} == {"p50", "p25", "tail", "errors"}
+
+
+def test_a_slower_server_is_found_live() -> None:
+    with Workbench(make_server("quick")) as quick, Workbench(make_server("slow")) as slow:
+        held: dict[str, Any] = {"rate": 40, "duration": 3, "warm_up": 0.05}
+        found = compare(quick, slow, tool="slow", arguments=[{"seconds": 0.001}], **held)
+        assert found.verdict is not Verdict.REGRESSION
+
+
+def test_other_transports_are_other_populations_and_nothing_is_called(bench: Workbench) -> None:
+    before = len(bench.records)
+    with pytest.raises(UsageError, match=r"different populations \(transport 'in-process' against 'http'; placement"):
+        bench.compare(ECHOING, tool="add", arguments={"a": 1}, **QUICK)
+    assert len(bench.records) == before
+
+
+def test_a_tool_that_only_one_of_both_has_is_named_with_its_target(bench: Workbench) -> None:
+    other = make_server("other")
+    other.remove_tool("add")
+    with pytest.raises(UnknownToolError, match="'other' has no tool 'add'"):
+        compare(make_server(), other, tool="add", arguments={"a": 1}, **QUICK)
+
+
+def test_a_target_is_called_as_the_stored_baseline_was_and_compared_with_it(bench: Workbench, calibrated: Path) -> None:
+    found = bench.compare(calibrated, tool="add", arguments={"a": 1}, warm_up=0.05)
+    assert found.conditions[1].rate == 200
+    assert found.names == ("1.0", bench.name)
+    assert abs(found.seconds - 0.9) < 0.05
+    assert {each.unit for each in found.findings if each.measure == "p50"} == {"calibrations"}
+    assert compare(calibrated, calibrated).verdict is not Verdict.REGRESSION
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"rate": 100}, "rate 200.0 against 100"),
+        ({"users": 2}, "model 'open' against 'closed'"),
+        ({"timeout": 3}, "timeout s 10.0 against 3"),
+        ({"arguments": {"a": 2}}, "workload digest"),
+    ],
+)
+def test_what_differs_from_the_stored_baseline_is_refused_before_anything_is_called(
+    bench: Workbench, calibrated: Path, told: dict[str, Any], words: str
+) -> None:
+    before = len(bench.records)
+    with pytest.raises(UsageError, match=f"different populations .*{words}"):
+        bench.compare(calibrated, **{"tool": "add", "arguments": {"a": 1}} | told)
+    assert len(bench.records) == before
+
+
+def test_a_baseline_without_calibration_is_refused_before_anything_is_called(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    stored = bench.baseline("add", {"a": 1}, calibrated=False, label="bare", **QUICK)
+    before = len(bench.records)
+    with pytest.raises(UsageError, match="bare was measured without the calibration server"):
+        bench.compare(stored, tool="add", arguments={"a": 1})
+    assert len(bench.records) == before
+
+
+# Wrong usage: one sentence each, and nothing is called.
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({}, "give either rate= "),
+        ({"rate": 10, "users": 1}, "give either rate= .* and not both"),
+        ({"rate": -3}, "rate=-3 makes no load; give calls a second from 0.01 to 100,000"),
+        ({"rate": float("nan")}, "rate=nan makes no load"),
+        ({"rate": "many"}, "rate='many' makes no load"),
+        ({"rate": True}, "rate=True makes no load"),
+        ({"users": 0}, "users=0 makes no load; give a whole number from 1 to 10,000"),
+        ({"users": 1.5}, "users=1.5 makes no load"),
+        ({"users": 1, "duration": 0}, "duration=0 makes no load; give seconds from 0.1 to 86,400"),
+        ({"users": 1, "warm_up": -1}, "warm_up=-1 makes no load"),
+        ({"users": 1, "timeout": 0}, "timeout=0 makes no load"),
+        ({"users": 1, "max_in_flight": 0}, "max_in_flight=0 makes no load"),
+        ({"users": 1, "starts": 99}, "starts=99 makes no load"),
+        ({"users": 1, "seed": -1}, "seed=-1 makes no load"),
+        ({"rate": 1, "arrivals": "late"}, "arrivals='late' is not known"),
+        ({"users": 1, "hurry": 3}, "hurry= says nothing of a load; there is rate, users, duration"),
+        ({"users": 1, "tool": None}, "give either a tool"),
+        ({"users": 1, "workload": "mix.yaml"}, "give either a tool"),
+        ({"users": 1, "arguments": 3}, "'add': these are no arguments"),
+        ({"users": 1, "arguments": "examples"}, "there is no contract; give one"),
+        ({"users": 1, "arguments": "no_such.jsonl"}, "the file of arguments 'no_such.jsonl' cannot be read"),
+        ({"users": 1, "tool": "ad"}, "has no tool 'ad'; did you mean 'add'?"),
+    ],
+)
+def test_what_makes_no_load_is_one_sentence_and_nothing_is_called(
+    bench: Workbench, told: dict[str, Any], words: str
+) -> None:
+    before = len(bench.records)
+    with pytest.raises(UsageError, match=words) as raised:
+        bench.baseline(**{"tool": "add"} | told)
+    assert "\n" not in str(raised.value)
+    assert len(bench.records) == before
+    assert generators() == []
+
+
+def test_what_cannot_be_compared_is_one_sentence(bench: Workbench, tmp_path: Path, http_address: str) -> None:
+    with pytest.raises(UsageError, match="there is no baseline at "):
+        bench.compare(tmp_path / "no_such.json", tool="add", users=1)
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(FileError, match="is no baseline"):
+        bench.compare(tmp_path / "other.json", tool="add", users=1)
+    with pytest.raises(UsageError, match="say with which tool, or with which workload"):
+        bench.compare(http_address, users=1)
+    with pytest.raises(UsageError, match="say how hard the targets are to be called"):
+        bench.compare(http_address, tool="add", duration=1)
