@@ -52,7 +52,8 @@ def half_a_core(wanted: bool) -> Iterator[None]:
 
 def p50_ms(*words: str) -> float:
     with Workbench(server(*words)) as bench:
-        found = bench.baseline("work", rate=100, duration=3, calibrated=False, progress=False).whole.percentile_ms(50)
+        # By a user alone: nothing waits for anything, and the machine's noise is not taken for the call.
+        found = bench.baseline("work", users=1, duration=3, calibrated=False, progress=False).whole.percentile_ms(50)
         assert found is not None
         return found
 

@@ -145,10 +145,8 @@ def content_of(parts: dict[str, Any]) -> BaselineFile:
         return BaselineFile(**parts)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
-        place = ".".join(map(str, fault["loc"]))
-        raise UsageError(
-            f"this baseline cannot be kept: {one_line(f'{place} {fault["msg"]}')}; measure again"
-        ) from None
+        what = one_line(f"{'.'.join(map(str, fault['loc']))} {fault['msg']}")
+        raise UsageError(f"this baseline cannot be kept: {what}; measure again") from None
 
 
 def file_text(content: BaselineFile) -> str:

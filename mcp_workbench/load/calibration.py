@@ -4,8 +4,8 @@
 ends when its standard input closes. It is made of the standard library alone: a new release of a library must not
 change what all others are measured by.
 
-It is to be called under the target's load. A server that is called 200 times a second sleeps in between, and how long it
-takes to wake up differs from run to run more than its work does; one that is called in a closed loop never sleeps.
+It is to be called under the target's load. A server that is called 200 times a second sleeps in between, and how long
+it takes to wake up differs from run to run more than its work does; one that is called in a closed loop never sleeps.
 :func:`calibration_block` sees to it.
 """
 
@@ -178,11 +178,14 @@ async def _over_stdio(standard_input: asyncio.StreamReader) -> None:
 
 
 async def _serve(kind: Kind) -> None:
-    reader = asyncio.StreamReader(limit=_MOST_BYTES)
+    loop, reader = asyncio.get_running_loop(), asyncio.StreamReader(limit=_MOST_BYTES)
     try:
-        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    except (ValueError, PermissionError):
+        # Whether it can be waited for at all; asyncio itself would find out too late to say so.
+        loop.add_reader(0, lambda: None)
+        loop.remove_reader(0)
+    except OSError:
         sys.exit("the calibration server ends with its standard input; give it a pipe or a terminal, and no file")
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     # What is loaded is never looked through again for garbage: only what calls leave is.
     gc.collect()
     gc.freeze()

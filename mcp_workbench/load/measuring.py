@@ -16,7 +16,7 @@ from mcp_workbench.errors import CallTimeoutError, UsageError
 from mcp_workbench.kernel.connection import Connection
 from mcp_workbench.load.assessing import assess
 from mcp_workbench.load.baseline import Baseline, baseline_of
-from mcp_workbench.load.calibration import calibration_identity, calibration_server
+from mcp_workbench.load.calibration import calibration_block, calibration_identity, calibration_server
 from mcp_workbench.load.comparison import refuse_other_population
 from mcp_workbench.load.conditions import Conditions
 from mcp_workbench.load.driving import Listener, drive
@@ -33,7 +33,6 @@ BLOCK_S: Final = 0.1
 _LONGEST_BLOCK_S: Final = 2.0
 _CALLS_A_BLOCK: Final = 10
 _LONG_CALLS_A_BLOCK: Final = 5
-_CALIBRATION_S: Final = 0.05
 _CALIBRATION_WARM_UP_S: Final = 0.3
 
 
@@ -213,7 +212,7 @@ async def measure(
         blocks = [load.block(arm, max(load.warm_up_s, 0.01) / starts, "warm-up") for arm in mine]
         if calibrated:
             arms.append(await stack.enter_async_context(calibration_server(ready.wire.kind)))
-            blocks.append(Block(starts, _CALIBRATION_WARM_UP_S, None, 1, "warm-up"))
+            blocks.append(calibration_block(load.block(0, _CALIBRATION_WARM_UP_S, "warm-up"), starts))
             blocks += turns(load, load.block_s(first_ms), mine, starts)
         elif starts > 1:
             blocks += turns(load, load.block_s(first_ms), mine, None)
@@ -243,7 +242,7 @@ def turns(load: Load, block_s: float, mine: Sequence[int], calibration: int | No
     for turn in range(max(1, round(load.duration_s / block_s))):
         pair = [load.block(mine[turn % len(mine)], block_s)]
         if calibration is not None:
-            pair.append(Block(calibration, _CALIBRATION_S, None, 1))
+            pair.append(calibration_block(pair[0], calibration))
             dice.shuffle(pair)
         blocks += pair
     return blocks
