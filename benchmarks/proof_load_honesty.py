@@ -103,7 +103,7 @@ def saturation(runs: int) -> bool:
     void: list[tuple[bool, float]] = []
     with listening(sys.executable, "-c", ECHO) as url, Workbench(url) as bench:
         for number in range(runs):
-            hard = {"rate": 40_000} if number % 2 else {"rate": 20_000, "arrivals": "constant"}
+            hard = {"rate": 60_000} if number % 2 else {"rate": 50_000, "arrivals": "constant"}
             found = measured(bench, duration=2, **hard)
             void.append((bool(found.void), found.honesty.generator_share))
     good = told(

@@ -12,8 +12,10 @@ FRESH = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
 RESULTS: dict[str, dict[str, Any]] = {
     "server/discover": {"capabilities": {"tools": {}}, "supportedVersions": ["2026-07-28"], **FRESH},
     "tools/list": {"tools": [{"name": "nothing", "inputSchema": {"type": "object"}}], **FRESH},
-    "tools/call": {"content": [], "isError": False, "resultType": "complete"},
 }
+CALLED = b'{"content":[],"isError":false,"resultType":"complete"}'
+NUMBER = re.compile(rb'"id": ?("[^"]*"|\d+)')
+LENGTH = re.compile(rb"(?i)content-length: *(\d+)")
 
 
 class Connection(asyncio.Protocol):
@@ -27,14 +29,19 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.read += data
         while (at := self.read.find(b"\r\n\r\n")) >= 0:
-            length = re.search(rb"(?i)content-length: *(\d+)", self.read[:at])
+            length = LENGTH.search(self.read, 0, at)
             end = at + 4 + int(length[1] if length else 0)
             if len(self.read) < end:
                 return
             body, self.read = self.read[at + 4 : end], self.read[end:]
-            asked = json.loads(body)
-            answer = {"jsonrpc": "2.0", "id": asked.get("id"), "result": RESULTS.get(asked["method"], {})}
-            told = json.dumps(answer).encode()
+            if b'"tools/call"' in body:
+                number = NUMBER.search(body)
+                assert number is not None
+                told = b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (number[1], CALLED)
+            else:
+                asked = json.loads(body)
+                answer = {"jsonrpc": "2.0", "id": asked.get("id"), "result": RESULTS.get(asked["method"], {})}
+                told = json.dumps(answer).encode()
             head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(told)
             self.transport.write(head + told)
 

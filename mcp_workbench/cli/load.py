@@ -191,9 +191,9 @@ def compare(
 ) -> None:
     """Compare the candidate B with the baseline A: no regression, a regression, or not enough data to say.
 
-    Exit codes 0, 1 and 4. Two targets are called in turns, so that whatever the machine does meets both. A target is held against a baseline's
-    file by how many times as long it takes as the calibration server; it is called as the baseline was, unless said
-    otherwise.
+    Exit codes 0, 1 and 4. Two targets are called in turns, so that whatever the machine does meets both. A target is
+    held against a baseline's file by how many times as long it takes as the calibration server; it is called as the
+    baseline was, unless said otherwise.
     """
     from mcp_workbench.contracts.files import read_book
     from mcp_workbench.load.comparing import baseline_file

@@ -23,6 +23,8 @@ from mcp_workbench.load.run import Run
 _LATE_MS: Final = 2.0
 _BUSIEST: Final = 0.2
 _LITTLE_TOLERANCE: Final = 0.05
+# One that works less than this in all was not the bottleneck when something else took its processor for a while.
+_WORKING_SHARE: Final = 0.3
 _SHORTEST_NS: Final = 20_000_000
 
 
@@ -119,7 +121,7 @@ def _void(found: Honesty) -> Iterable[str]:
             f"the generator was the bottleneck: it was busy {found.generator_share:.0%} of the time and waited for a "
             f"processor {found.waiting_share or 0.0:.0%}; lower the rate, or free the machine"
         )
-    elif found.worst_share >= VOID_SHARE:
+    elif found.worst_share >= VOID_SHARE and found.generator_share >= _WORKING_SHARE:
         yield (
             f"the generator was the bottleneck for a while: {found.worst_share:.0%} busy in a fifth of the time; "
             "lower the rate, or free the machine"

@@ -72,7 +72,14 @@ _Encoded = Annotated[Histogram, BeforeValidator(_histogram), PlainSerializer(His
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+    # What is written is checked like what is read: a file that nobody can read again is no baseline.
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        arbitrary_types_allowed=True,
+        revalidate_instances="always",
+    )
 
 
 class FiguresPart(_Part):

@@ -119,7 +119,7 @@ class Capacity(Report):
         rows = [
             {
                 "asked/s": stage.rate,
-                "offered/s": stage.offered / stage.seconds,
+                "offered/s": stage.offered_rate,
                 "achieved/s": stage.achieved,
                 "p50 ms": stage.percentile_ms(50),
                 "p95 ms": stage.percentile_ms(95),
@@ -239,8 +239,7 @@ async def find_capacities(
             notes[name] = [*resolved[name].notes, *filter(None, [note])]
         common = await climb(ramps, progress)
         return {
-            name: capacity_of(name, ramp, resolved[name].words, [*notes[name], *common])
-            for name, ramp in ramps.items()
+            name: capacity_of(name, ramp, resolved[name].words, [*notes[name], *common]) for name, ramp in ramps.items()
         }
 
 

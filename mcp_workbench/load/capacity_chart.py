@@ -29,12 +29,12 @@ def capacity_chart(capacity: Capacity) -> Chart:
     slo = capacity.settings.slo_p95_ms
     for words, mark, fill in (("holds", "o", "1.0"), ("does not hold", "s", "0.0")):
         chosen = [stage for stage in told if (stage.verdict(slo) == "holds") is (words == "holds")]
-        offered = [stage.offered / stage.seconds for stage in chosen]
+        offered = [stage.offered_rate for stage in chosen]
         style = {"linestyle": "", "color": "0.0", "markerfacecolor": fill, "label": words, "markersize": 5}
         if chosen:
             left.plot(offered, [stage.achieved for stage in chosen], mark, **style)
             right.plot(offered, [stage.percentile_ms(95) for stage in chosen], mark, **style)
-    most = max((stage.offered / stage.seconds for stage in told), default=1.0)
+    most = max((stage.offered_rate for stage in told), default=1.0)
     left.plot((0, most), (0, most), color="0.5", linewidth=1, linestyle="--", label="all that is offered")
     left.set_ylabel("achieved (calls/s)")
     right.set_ylabel("p95 from the intended start (ms, log scale)")

@@ -38,7 +38,17 @@ if TYPE_CHECKING:
 
 _MOST_TARGETS: Final = 20
 _TURNS: Final = 5
-_COLUMNS = ["target", "knee calls/s", "from", "to", "times the first", "at least", "at most", "p50 ms at half", "ends it"]
+_COLUMNS = [
+    "target",
+    "knee calls/s",
+    "from",
+    "to",
+    "times the first",
+    "at least",
+    "at most",
+    "p50 ms at half",
+    "ends it",
+]
 
 Arguments = dict[str, Any] | Sequence[dict[str, Any]] | str | None
 
@@ -145,7 +155,7 @@ def capacity_prices(
     seed: int = 0,
     progress: bool = True,
 ) -> CapacityPrices:
-    """Measure how much each of several targets takes, in turns, such as a server bare, hardened, and with a control off.
+    """Measure how much each of several targets takes, in turns, such as a server bare and hardened.
 
     ::
 
@@ -188,7 +198,7 @@ async def acapacity_prices(
     max_rate: float = 20_000.0,
     stage: float = 2.0,
     resolution: float = 0.1,
-    timeout: float = 5.0,  # noqa: ASYNC109 - of one call, not of this one
+    timeout: float = 5.0,
     seed: int = 0,
     progress: bool = True,
 ) -> CapacityPrices:
@@ -250,9 +260,7 @@ async def _at_rate(
             turn = [Block(arm, settings.seconds(rate) / _TURNS, rate, None) for arm in range(len(arms))]
             dice.shuffle(turn)
             blocks += turn
-        plan = Plan(
-            tuple(arms), tuple(blocks), "poisson", settings.timeout_s, settings.max_in_flight, settings.seed
-        )
+        plan = Plan(tuple(arms), tuple(blocks), "poisson", settings.timeout_s, settings.max_in_flight, settings.seed)
         run = await drive(plan, servers=[each.server for each in ready])
     calls = {name: run.calls(arm) for arm, name in enumerate(connections)}
     return {

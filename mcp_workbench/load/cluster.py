@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from mcp_workbench.contracts.model import ContractBook
 from mcp_workbench.errors import UnreachableError, UsageError, WorkbenchError
@@ -28,8 +28,9 @@ from mcp_workbench.load.workload import Workload
 from mcp_workbench.progress import Progress
 from mcp_workbench.untrusted import one_line
 
-if TYPE_CHECKING:
-    from distributed import Client, Future
+# Dask tells only of some of its methods what they take.
+_Client = Any
+_Future = Any
 
 _CONNECT_LIMIT_S: Final = 10.0
 _WORKERS_LIMIT_S: Final = 5.0
@@ -126,7 +127,7 @@ class _Crew:
         machines: for each of these workers, the name of its machine.
     """
 
-    client: Client
+    client: _Client
     address: str
     places: tuple[str, ...]
     machines: dict[str, str]
@@ -183,21 +184,20 @@ async def _crew(cluster: object, shards: int) -> AsyncIterator[_Crew]:
 
 
 @contextlib.asynccontextmanager
-async def _connected(cluster: object) -> AsyncIterator[tuple[Client, str]]:
+async def _connected(cluster: object) -> AsyncIterator[tuple[_Client, str]]:
     """Connect to a cluster on the running loop, whatever loop the user's own objects live on."""
     try:
-        from distributed import Client
+        import distributed
     except ModuleNotFoundError:
         raise UsageError(
             "a load is split over a cluster by Dask, which is not installed; pip install mcp-server-workbench[cluster]"
         ) from None
+    make: Any = distributed.Client
     address, security = _scheduler(cluster)
-    client: Client | None = None
+    client: _Client = None
     try:
         try:
-            client = Client(
-                address, asynchronous=True, set_as_default=False, timeout=_CONNECT_LIMIT_S, security=security
-            )
+            client = make(address, asynchronous=True, set_as_default=False, timeout=_CONNECT_LIMIT_S, security=security)
             async with asyncio.timeout(_CONNECT_LIMIT_S + 1):
                 await client
         except (OSError, ValueError, TypeError, RuntimeError) as error:
@@ -229,7 +229,7 @@ def _scheduler(cluster: object) -> tuple[str, Any]:
     return address.strip(), getattr(cluster, "security", None)
 
 
-async def _threads(client: Client, address: str, shards: int) -> dict[str, int]:
+async def _threads(client: _Client, address: str, shards: int) -> dict[str, int]:
     """Return how many threads each worker has; those of a cluster that has just been started are waited for."""
     until_s = time.monotonic() + _WORKERS_LIMIT_S
     while True:
@@ -248,7 +248,7 @@ async def _threads(client: Client, address: str, shards: int) -> dict[str, int]:
     )
 
 
-async def _workers(client: Client, address: str) -> dict[str, Any]:
+async def _workers(client: _Client, address: str) -> dict[str, Any]:
     try:
         async with asyncio.timeout(_CONNECT_LIMIT_S):
             found: dict[str, Any] = (await client.scheduler.identity(n_workers=-1))["workers"]
@@ -268,7 +268,7 @@ def _places(threads: dict[str, int], shards: int) -> tuple[str, ...]:
     return tuple(places)
 
 
-def _submit(client: Client, worker: str, task: Callable[[], Any]) -> Future[Any]:
+def _submit(client: _Client, worker: str, task: Callable[[], Any]) -> _Future:
     # On that worker or not at all: a shard that is done again later would call alone.
     return client.submit(task, workers=[worker], allow_other_workers=False, pure=False, retries=0)
 
@@ -304,7 +304,7 @@ def _shard_task(plan: str, begin_at_s: float, tools: str, server: int | None) ->
 
 
 async def _results(
-    crew: _Crew, futures: Sequence[Future[Any]], places: Sequence[str], limit_s: float, told: Callable[[], None]
+    crew: _Crew, futures: Sequence[_Future], places: Sequence[str], limit_s: float, told: Callable[[], None]
 ) -> list[Any]:
     """Wait for all tasks, as long as all of their workers are there."""
     until_s = time.monotonic() + limit_s

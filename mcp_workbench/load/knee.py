@@ -1,21 +1,21 @@
 """The knee: up to which rate a server follows what is offered, found from stages at rising rates.
 
-Each stage offers a constant rate at random moments (Poisson) to a server whose queue is empty. It says one of two things,
-more or less clearly: a vote from -1 (does not hold) to 1 (holds), which is the worse one of
+Each stage offers a rate, at random moments (Poisson), to a server whose queue is empty. What it says is a vote from -1
+(does not hold) to 1 (holds), which is the worse one of
 
 - **throughput**: of what was offered, how much was left undone when the stage was over. Nothing is 1, the 5 % that are
-  tolerated are 0, twice as much is -1. What was dropped, and what failed, is undone. Counted is what was really offered,
-  not the rate, so that the luck of the arrivals is in no vote. But a queue grows by chance, too, by about the root of the
-  number of calls when the server is just busy: stages with less than some 250 calls read a little low.
+  tolerated are 0, twice as much is -1. What was dropped, and what failed, is undone. A queue grows by chance, too, by
+  about the root of the number of calls when the server is just busy: stages with less than some 250 calls read a little
+  low.
 - **latency**: p95 from the intended start against what is demanded: there is 0, a fifth below is 1, a quarter above -1.
 
-One disturbed stage has one vote, and rates are in order: what holds at 200 a second holds at 150. So votes are averaged
-by rate and made to fall with it (isotonic regression), and the knee is where they cross 0, between the two nearest
-rates in proportion, on a logarithmic axis.
+One disturbed stage has one vote, and stages are in order: what holds at 200 a second holds at 150. So votes are made to
+fall with the rate (isotonic regression), and the knee is where they cross 0: between the two nearest rates, on a
+logarithmic axis. The rate is what was really offered, so that the luck of the arrivals is in no vote.
 
 The band: stages are drawn again from those of their rate, and in each stage the tenths of its time; from each draw the
-knee is found. The greatest measured rate below 97.5 % of these knees surely holds, the smallest measured rate above
-97.5 % of them surely does not.
+knee is found. The greatest rate that was asked for below 97.5 % of these knees surely holds, the smallest above 97.5 %
+of them surely does not.
 
 Source:
     isotonic regression: Barlow, Bartholomew, Bremner and Brunk 1972, "Statistical inference under order restrictions",
@@ -86,6 +86,11 @@ class Stage:
     tenth: NDArray[np.int64]
 
     @property
+    def offered_rate(self) -> float:
+        """Operations a second that were really meant to begin."""
+        return self.offered / self.seconds
+
+    @property
     def achieved(self) -> float:
         """Operations a second that ended well before the stage was over."""
         return float(self.done.sum()) / self.seconds
@@ -111,15 +116,17 @@ class Stage:
         p95_ms = self.percentile_ms(95)
         return "p95 too high" if slo_p95_ms is not None and (p95_ms or 0.0) > slo_p95_ms else "holds"
 
-    def votes(self, slo_p95_ms: float | None) -> Votes:
-        """Return what the stage says of each criterion, and how this varies with what tenths of it are drawn again."""
-        return Votes(_throughput_vote(np.array(self.undone)), self._latency_vote(np.ones((1, SLICES)), slo_p95_ms)[0])
+    def votes(self, slo_p95_ms: float | None) -> tuple[float, float]:
+        """Return what the stage says of throughput, and of latency; 1 of latency if nothing is demanded."""
+        latency = self._latency_vote(np.ones((1, SLICES)), slo_p95_ms)
+        return float(_throughput_vote(np.array(self.undone))), float(latency[0])
 
-    def drawn_votes(self, slo_p95_ms: float | None, dice: np.random.Generator) -> Floats:
-        """Return the worse vote for each draw of the stage's tenths."""
+    def drawn(self, slo_p95_ms: float | None, dice: np.random.Generator) -> tuple[Floats, Floats]:
+        """Return for each draw of the stage's tenths what was offered, in operations a second, and the worse vote."""
         weights = dice.multinomial(SLICES, np.full(SLICES, 1 / SLICES), _DRAWS).astype(np.float64)
-        undone = weights @ (self.arrived - self.done) / np.maximum(weights @ self.arrived, 1.0)
-        return np.minimum(_throughput_vote(undone), self._latency_vote(weights, slo_p95_ms))
+        arrived = weights @ self.arrived
+        undone = (arrived - weights @ self.done) / np.maximum(arrived, 1.0)
+        return arrived / self.seconds, np.minimum(_throughput_vote(undone), self._latency_vote(weights, slo_p95_ms))
 
     def _latency_vote(self, weights: Floats, slo_p95_ms: float | None) -> Floats:
         if slo_p95_ms is None or not len(self.latency_ms):
@@ -135,19 +142,6 @@ class Stage:
         at = (ranks < 0.95 * ranks[:, -1:]).sum(axis=1)
         found: Floats = self.latency_ms[np.minimum(at, len(self.latency_ms) - 1)]
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class Votes:
-    """What a stage says, from -1 (does not hold) to 1 (holds).
-
-    Attributes:
-        throughput: whether answers follow what is offered.
-        latency: whether p95 is as demanded; 1 if nothing is demanded.
-    """
-
-    throughput: float
-    latency: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,50 +171,42 @@ def find_knee(stages: Sequence[Stage], slo_p95_ms: float | None = None, *, seed:
         slo_p95_ms: what p95 from the intended start may be; not judged if ``None``.
         seed: of what is drawn.
     """
-    by_rate = _by_rate(stages)
-    if not by_rate:
+    told = [stage for stage in stages if not stage.void and stage.offered]
+    if not told:
         return Knee(None, None, None, None, np.zeros(_DRAWS))
-    rates = np.array(list(by_rate))
-    counts = np.array([len(each) for each in by_rate.values()], float)
-    votes = [[stage.votes(slo_p95_ms) for stage in each] for each in by_rate.values()]
-    worse = _crossing(rates, np.array([np.mean([min(v.throughput, v.latency) for v in each]) for each in votes]), counts)
-    ends = {
-        "throughput": _crossing(rates, np.array([np.mean([v.throughput for v in each]) for each in votes]), counts),
-        "latency": _crossing(rates, np.array([np.mean([v.latency for v in each]) for each in votes]), counts),
-    }
-    draws = _drawn_knees(rates, list(by_rate.values()), counts, slo_p95_ms, seed)
+    asked = np.array(sorted({stage.rate for stage in told}))
+    offered = np.array([stage.offered_rate for stage in told])
+    throughput, latency = np.array([stage.votes(slo_p95_ms) for stage in told]).T
+    crossed = _crossing(offered, np.minimum(throughput, latency))
+    draws = _drawn_knees(told, slo_p95_ms, seed)
     # Not interpolated: half of an endless knee would be none.
     surely, at_most = (
         float(np.quantile(draws, share, method="inverted_cdf"))
         for share in ((1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2)
     )
     criterion: Criterion | None = None
-    if math.isfinite(worse):
-        criterion = "latency" if ends["latency"] < ends["throughput"] else "throughput"
+    if math.isfinite(crossed):
+        sooner = _crossing(offered, latency) < _crossing(offered, throughput)
+        criterion = "latency" if sooner else "throughput"
     return Knee(
-        rate=None if worse == 0.0 else min(worse, float(rates[-1])),
-        low=max((float(rate) for rate in rates if rate <= surely), default=None),
-        high=min((float(rate) for rate in rates if rate >= at_most), default=None),
+        rate=None if crossed == 0.0 else min(crossed, float(asked[-1])),
+        low=max((float(rate) for rate in asked if rate <= surely), default=None),
+        high=min((float(rate) for rate in asked if rate >= at_most), default=None),
         criterion=criterion,
         draws=draws,
     )
 
 
-def _by_rate(stages: Sequence[Stage]) -> dict[float, list[Stage]]:
-    told = [stage for stage in stages if not stage.void and stage.offered]
-    return {rate: [stage for stage in told if stage.rate == rate] for rate in sorted({stage.rate for stage in told})}
-
-
-def _drawn_knees(
-    rates: Floats, groups: Sequence[Sequence[Stage]], counts: Floats, slo_p95_ms: float | None, seed: int
-) -> Floats:
+def _drawn_knees(stages: Sequence[Stage], slo_p95_ms: float | None, seed: int) -> Floats:
     dice = np.random.default_rng(seed)
-    columns = []
+    groups = [[stage for stage in stages if stage.rate == rate] for rate in sorted({stage.rate for stage in stages})]
+    offered, votes = [], []
     for group in groups:
-        votes = np.array([stage.drawn_votes(slo_p95_ms, dice) for stage in group])
-        chosen = dice.integers(len(group), size=votes.shape)
-        columns.append(np.take_along_axis(votes, chosen, axis=0).mean(axis=0))
-    return np.array([_crossing(rates, drawn, counts) for drawn in np.array(columns).T])
+        drawn = np.array([stage.drawn(slo_p95_ms, dice) for stage in group])
+        chosen = dice.integers(len(group), size=(len(group), _DRAWS))
+        offered.append(np.take_along_axis(drawn[:, 0], chosen, axis=0))
+        votes.append(np.take_along_axis(drawn[:, 1], chosen, axis=0))
+    return np.array([_crossing(*each) for each in zip(np.concatenate(offered).T, np.concatenate(votes).T, strict=True)])
 
 
 def _throughput_vote(undone: Floats) -> Floats:
@@ -228,11 +214,14 @@ def _throughput_vote(undone: Floats) -> Floats:
     return vote
 
 
-def _crossing(rates: Floats, votes: Floats, counts: Floats) -> float:
+def _crossing(offered: Floats, votes: Floats) -> float:
     """Return the rate at which falling votes cross 0: 0 if they never are above, infinite if they never are below."""
     from scipy.optimize import isotonic_regression
 
-    fitted = isotonic_regression(votes, weights=counts, increasing=False).x
+    rates, at = np.unique(offered, return_inverse=True)
+    counts = np.bincount(at)
+    means = np.bincount(at, weights=votes) / counts
+    fitted = isotonic_regression(means, weights=counts, increasing=False).x
     held = int((fitted > 0).sum())
     if held in (0, len(rates)):
         return math.inf if held else 0.0

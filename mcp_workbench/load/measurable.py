@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from mcp_workbench.contracts.model import ContractBook
     from mcp_workbench.load.baseline import Baseline
+    from mcp_workbench.load.capacity import Capacity
     from mcp_workbench.load.comparison import Comparison
     from mcp_workbench.load.driving import Live
     from mcp_workbench.load.gate import GateSettings
@@ -314,6 +315,100 @@ class Measurable:
             label=label,
             progress=progress,
             listener=listener,
+        )
+
+    def capacity(
+        self,
+        tool: str | None = None,
+        arguments: Arguments = None,
+        *,
+        workload: Workload | Path | str | None = None,
+        contract: ContractBook | Path | str | None = None,
+        slo_p95_ms: float | None = None,
+        start_rate: float | None = None,
+        max_rate: float = 20_000.0,
+        stage: float = 2.0,
+        resolution: float = 0.1,
+        timeout: float = 5.0,
+        seed: int = 0,
+        progress: bool = True,
+    ) -> Capacity:
+        """Find how much the target takes: the greatest rate at which answers follow what is offered.
+
+        ::
+
+            wb.capacity("add", {"a": 1}, slo_p95_ms=50)
+
+        An open load at rising rates, made by a process of its own; with stages of 2 s it takes a minute or two.
+
+        Args:
+            tool: the tool to call; or a ``workload``.
+            arguments: as for :meth:`baseline`.
+            workload: a mix of tools and flows, or its file.
+            contract: where examples come from, or its file.
+            slo_p95_ms: what p95 from the intended start may be, in milliseconds; only throughput is judged if left out.
+            start_rate: where the ramp begins, in calls a second; found by a burst if left out.
+            max_rate: beyond which nothing is asked, in calls a second.
+            stage: seconds that each stage takes; up to five times as long where it would have less than 40 calls.
+            resolution: how far apart the closest rates are, as a share.
+            timeout: seconds after which a call is given up.
+            seed: of all that is drawn.
+            progress: show a progress bar.
+
+        Returns:
+            The knee (``.knee``, ``.band``, ``.reason``), the stages (``.frame``), a picture (``.plot()``). It is void
+            if the generator was the bottleneck before the target was.
+
+        Raises:
+            UsageError: what makes no ramp, or does not fit the target.
+            UnreachableError: the target is not there.
+        """
+        __tracebackhide__ = True
+        chosen = (slo_p95_ms, start_rate, max_rate, stage, resolution, timeout, seed)
+        with shown_progress("finding the capacity", progress) as told:
+            return background().run(self._capacity(tool, arguments, workload, contract, chosen, told))
+
+    async def acapacity(
+        self,
+        tool: str | None = None,
+        arguments: Arguments = None,
+        *,
+        workload: Workload | Path | str | None = None,
+        contract: ContractBook | Path | str | None = None,
+        slo_p95_ms: float | None = None,
+        start_rate: float | None = None,
+        max_rate: float = 20_000.0,
+        stage: float = 2.0,
+        resolution: float = 0.1,
+        timeout: float = 5.0,
+        seed: int = 0,
+        progress: bool = True,
+    ) -> Capacity:
+        """Find the capacity as :meth:`capacity` does, without blocking the caller's loop; cancelling ends the load."""
+        chosen = (slo_p95_ms, start_rate, max_rate, stage, resolution, timeout, seed)
+        with shown_progress("finding the capacity", progress) as told:
+            return await background().arun(self._capacity(tool, arguments, workload, contract, chosen, told))
+
+    async def _capacity(
+        self,
+        tool: str | None,
+        arguments: Arguments,
+        workload: Workload | Path | str | None,
+        contract: ContractBook | Path | str | None,
+        chosen: tuple[float | None, float | None, float, float, float, float, int],
+        progress: Progress | None,
+    ) -> Capacity:
+        from mcp_workbench.load.capacity import find_capacity
+        from mcp_workbench.load.measuring import read_contract, read_workload_word
+        from mcp_workbench.load.ramp import RampSettings
+
+        slo_p95_ms, start_rate, max_rate, stage_s, resolution, timeout_s, seed = chosen
+        settings = RampSettings(start_rate, max_rate, slo_p95_ms, stage_s, resolution, timeout_s, seed=seed)
+        if tool is not None:
+            await self._known(tool)
+        called = read_workload_word(tool, arguments, workload)
+        return await find_capacity(
+            self.session.connection, called, settings, contract=read_contract(contract), progress=progress
         )
 
 

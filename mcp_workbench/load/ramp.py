@@ -7,9 +7,9 @@
     steps       the rates between the last that held and the first that did not, as close as is asked for, three
                 stages each in a shuffled order
 
-Each of these is one run of the generator, over one connection: a process that is asked for one rate after the other by a
-program that looks at each answer would wait for that program in between. Where the steps leave the knee open, further
-steps follow. Several targets take turns within each run, so that whatever the machine does meets all of them alike.
+Each of these is one run of the generator, over one connection: looking at each stage before the next one is chosen
+would cost a process and a connection a stage. Where the steps leave the knee open, further ones follow, once. Several
+targets take turns within each run, so that whatever the machine does meets all of them alike.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ WARM_UP_S: Final = 0.3
 _RUNG: Final = 1.4
 _RUNGS: Final = 4
 _REPEATS: Final = 3
-_MOST_STEPS: Final = 8
+_MOST_STEPS: Final = 5
 _MOST_RUNS: Final = 9
-_MOST_REFINEMENTS: Final = 3
+_MOST_REFINEMENTS: Final = 2
 _WIDE: Final = 4
 _BURST_USERS: Final = 16
 _BURST_S: Final = 1.0

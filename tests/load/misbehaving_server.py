@@ -1,7 +1,7 @@
 """A server that behaves for some calls, and then no more; of the standard library alone, so that it starts at once.
 
-``python misbehaving_server.py stdio WAY`` or ``python misbehaving_server.py http``, which prints its port and serves each
-way at a path of its own, such as ``/hangs``. ``--after`` is how many calls it behaves for.
+``python misbehaving_server.py stdio WAY`` or ``python misbehaving_server.py http``, which prints its port and serves
+each way at a path of its own, such as ``/hangs``. ``--after`` is how many calls it behaves for.
 """
 
 from __future__ import annotations
@@ -211,7 +211,18 @@ LINES: dict[str, Callable[[int], bytes]] = {
     "answers-twice": lambda number: (written(answer(number)) + b"\n") * 2,
     "carriage-returns": lambda number: written(answer(number)).replace(b" ", b"\r") + b"\r\n",
 }
-STDIO_WAYS = (*LINES, *BODIES, "dies", "endless-line", "late", "swaps", "closes-output", "stops-reading", "stays", "forks")
+STDIO_WAYS = (
+    *LINES,
+    *BODIES,
+    "dies",
+    "endless-line",
+    "late",
+    "swaps",
+    "closes-output",
+    "stops-reading",
+    "stays",
+    "forks",
+)
 
 
 def serve_stdio(way: str, after: int) -> None:
@@ -222,7 +233,7 @@ def serve_stdio(way: str, after: int) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
-    if way in ("stays", "hangs"):
+    if way == "stays":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if way == "forks":
         # Out of its group, out of its session, and with no end of its own.
@@ -254,12 +265,12 @@ def serve_stdio(way: str, after: int) -> None:
                 held.clear()
         elif way == "closes-output":
             os.close(1)
-            time.sleep(600)
+            time.sleep(0.5)
         elif way == "stops-reading":
             time.sleep(600)
         else:
             write(LINES[way](number))
-    if way in ("stays", "hangs"):
+    if way == "stays":
         time.sleep(600)
 
 

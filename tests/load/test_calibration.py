@@ -2,10 +2,10 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import platform
 import re
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from mcp_workbench.errors import WorkbenchError
+from mcp_workbench.kernel.leash import MARK, leash
 from mcp_workbench.load import calibration_work
 from mcp_workbench.load.calibration import (
     MOST_RATE,
@@ -140,7 +141,7 @@ def test_a_server_that_does_not_start_is_told_in_its_own_words(tmp_path: Path, m
         async with calibration_server("http"):
             pass
 
-    with pytest.raises(WorkbenchError, match="^the calibration server did not start: no room$"):
+    with pytest.raises(WorkbenchError, match=r"^the calibration server did not start: no room$"):
         asyncio.run(started())
 
 
@@ -170,7 +171,7 @@ def test_a_line_that_is_no_request_is_refused_and_the_next_one_is_answered() -> 
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_standard_input_that_never_ends_it_is_refused_in_one_sentence() -> None:
+def test_a_standard_input_that_cannot_be_waited_for_is_refused_in_one_sentence() -> None:
     done = subprocess.run(
         calibration_command("http"), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20
     )
@@ -203,15 +204,12 @@ def test_requests_on_one_connection_are_answered_in_their_order(address: tuple[s
 def test_the_work_is_that_of_its_version() -> None:
     assert asyncio.run(reference()) == RESULT
     source = Path(calibration_work.__file__).read_bytes().replace(b"\r\n", b"\n")
-    assert SOURCES == {**SOURCES, CALIBRATION_VERSION: hashlib.sha256(source).hexdigest()[:16]}
+    assert hashlib.sha256(source).hexdigest()[:16] == SOURCES[CALIBRATION_VERSION]
 
 
 def test_the_identity_names_the_work_and_the_python_that_does_it() -> None:
-    major, minor, *_ = sys.version_info
-    assert (
-        calibration_identity()
-        == f"{CALIBRATION_VERSION}, {sys.implementation.name.replace('cp', 'CP')} {major}.{minor}"
-    )
+    python = ".".join(platform.python_version_tuple()[:2])
+    assert calibration_identity() == f"{CALIBRATION_VERSION}, {platform.python_implementation()} {python}"
 
 
 @pytest.mark.parametrize(
@@ -234,12 +232,14 @@ def test_what_makes_python_slow_is_kept_from_it(monkeypatch: pytest.MonkeyPatch)
     assert "PYTHONPATH" in environment
 
 
-def test_it_listens_on_the_loopback_address_only() -> None:
-    async def listening() -> set[str]:
+def test_it_listens_on_the_loopback_address_only_and_is_on_the_leash() -> None:
+    async def looked_at() -> None:
         pids: list[int] = []
         async with calibration_server("http", started=pids.append) as made:
-            sockets = psutil.Process(pids[0]).net_connections()
+            process = psutil.Process(pids[0])
+            sockets = process.net_connections()
             assert urlsplit(made.wire.url).port in {each.laddr.port for each in sockets}
-            return {each.laddr.ip for each in sockets}
+            assert {each.laddr.ip for each in sockets} == {"127.0.0.1"}
+            assert process.environ()[MARK] == leash().mark
 
-    assert asyncio.run(listening()) == {"127.0.0.1"}
+    asyncio.run(looked_at())

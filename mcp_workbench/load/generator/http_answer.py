@@ -14,6 +14,7 @@ _MOST_LINE_BYTES: Final = 1_000
 # Lines end with CR, LF or both; of CR LF CR LF, this finds the last three.
 _EVENT_END: Final = re.compile(rb"\n\r?\n|\r\r")
 _LONGEST_EVENT_END: Final = 3
+_CHUNK_SIZE: Final = re.compile(rb"[0-9A-Fa-f]+")
 _CONTINUE: Final = 100
 _SUCCESS: Final = 200
 _REMEMBERED: Final = 256
@@ -190,12 +191,11 @@ class Answer:
                         raise BadAnswerError("not_http")
                     return
                 size = bytes(raw[:end]).partition(b";")[0].strip()
-                try:
-                    self._left = int(size, 16) if size.isalnum() else -2
-                except ValueError:
-                    self._left = -2
-                if not 0 <= self._left <= MOST_ANSWER_BYTES:
-                    raise BadAnswerError("result_too_large" if self._left > 0 else "not_http")
+                if _CHUNK_SIZE.fullmatch(size) is None:
+                    raise BadAnswerError("not_http")
+                self._left = int(size, 16)
+                if self._left > MOST_ANSWER_BYTES:
+                    raise BadAnswerError("result_too_large")
                 del raw[: end + 2]
             if self._left == 0:
                 # The last chunk, then trailers, which nobody needs, and an empty line.

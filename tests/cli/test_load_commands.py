@@ -1,0 +1,238 @@
+"""``mcp-workbench baseline``, ``compare`` and ``gate``: what they print and write, and how they end."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import junitparser
+import psutil
+import pytest
+
+from mcp_workbench import Workbench
+from mcp_workbench.load.baseline import Baseline
+
+Run = Callable[..., tuple[int, str, str]]
+
+FILE = Path(__file__).parents[1] / "example_servers.py"
+ECHOING = f"{FILE}:server"
+ADD = ("--tool", "add", "--args", '{"a": 1}')
+# Of a server and itself no verdict is certain: noise may be loud.
+EXIT_CODES = {"no regression": 0, "regression": 1, "not enough data": 4}
+QUICK = ("--duration", "0.3", "--warm-up", "0.02", "--no-calibration")
+
+
+@pytest.fixture(scope="module")
+def stored(http_address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a baseline with a calibration server beside it, and one failed call in three."""
+    with Workbench(http_address) as bench:
+        sets = [{"a": 1}, {"a": 2}, {"a": "one"}]
+        measured = bench.baseline("add", sets, rate=200, duration=0.9, warm_up=0.05, label="1.0")
+    return measured.save(tmp_path_factory.mktemp("baselines") / "stored.json")
+
+
+# Measuring.
+
+
+def test_a_baseline_is_a_table_how_it_was_measured_and_a_file(run: Run, http_address: str, tmp_path: Path) -> None:
+    file = tmp_path / "first.json"
+    words = ("--rate", "100", "--arrivals", "constant", "--label", "1.4", "-o", str(file))
+    code, out, err = run("baseline", http_address, *ADD, *words, *QUICK)
+    assert code == 0
+    assert re.match(r"\S+ 1\.4: 30 calls of add over http, own process, open at 100 a second \(constant\): p50 ", out)
+    assert re.search(r"│ add +│ 30 +│ 100\.00 +│ 0 +│ 0\.0% ", out)
+    assert "How it was measured" in out
+    assert re.search(r"│ void +│ no ", out)
+    assert err == f"{file}: a baseline of 30 calls\n"
+    assert Baseline.load(file).label == "1.4"
+
+
+def test_failed_calls_of_a_baseline_are_json_for_programs_and_exit_with_0(run: Run) -> None:
+    code, out, err = run("baseline", ECHOING, "--tool", "fail", "--concurrency", "1", *QUICK, "--json", "--http")
+    told = json.loads(out)
+    assert (code, err, out.isascii()) == (0, "", True)
+    assert (told["ok"], told["conditions"]["transport"]) == (False, "in-kernel-http")
+    assert told["rows"][0]["tool_error"] == told["rows"][0]["calls"] > 0
+
+
+@pytest.fixture
+def instant() -> Iterator[str]:
+    """The address of a server that is quicker than the load generator."""
+    command = [sys.executable, str(FILE.with_name("instant_server.py"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield f"http://127.0.0.1:{server.stdout.readline().strip()}/mcp"
+        server.kill()
+
+
+def test_a_void_load_exits_with_4_and_writes_nothing(run: Run, instant: str, tmp_path: Path) -> None:
+    file = tmp_path / "void.json"
+    code, out, err = run("baseline", instant, "--tool", "nothing", "--rate", "100000", *QUICK, "-o", str(file))
+    assert code == 4
+    assert "VOID: the" in out
+    assert err.startswith("the run is void, so nothing is written")
+    assert not file.exists()
+
+
+def test_a_load_without_a_call_exits_with_4_and_writes_nothing(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "empty.json"
+    code, _, err = run("baseline", ECHOING, *ADD, "--rate", "0.01", *QUICK, "-o", str(file))
+    assert code == 4
+    assert err.startswith("no call was made, so nothing is written")
+    assert not file.exists()
+
+
+def test_the_interrupt_key_ends_a_load_its_generator_and_its_server(tmp_path: Path) -> None:
+    file = tmp_path / "interrupted.json"
+    server = f"{sys.executable} {FILE} stdio"
+    command = [sys.executable, "-m", "mcp_workbench.cli", "baseline", server, *ADD, "--rate", "20", "-o", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        began: list[psutil.Process] = []
+        # The command's own server, the generator, and the generator's server.
+        while len(began) < 3:
+            assert running.poll() is None
+            time.sleep(0.02)
+            began = psutil.Process(running.pid).children(recursive=True)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert (out, b"Traceback" in err) == (b"", False)
+    assert psutil.wait_procs(began, timeout=5)[1] == []
+    assert not file.exists()
+
+
+# Comparing.
+
+
+def test_two_targets_are_compared_live_and_the_verdict_is_the_exit_code(
+    run: Run, http_address: str, tmp_path: Path
+) -> None:
+    junit = tmp_path / "compared.xml"
+    words = ("--rate", "200", "--duration", "0.5", "--warm-up", "0.02", "--junit", str(junit))
+    code, out, err = run("compare", http_address, http_address, *ADD, *words)
+    assert err == ""
+    assert code == EXIT_CODES[out.partition(":")[0]]
+    assert re.search(r"│ p50 ms +│ \(all\) ", out)
+    assert re.search(r"s of each; 1 process against 1; http, own process, open at 200 a second \(poisson\)\n$", out)
+    assert {case.name for suite in junitparser.JUnitXml.fromfile(str(junit)) for case in suite} >= {"p50", "errors"}
+
+
+def test_a_candidate_that_fails_more_often_than_the_stored_baseline_is_a_regression(
+    run: Run, stored: Path, tmp_path: Path
+) -> None:
+    worse = tmp_path / "worse.json"
+    told = json.loads(stored.read_text())
+    for figures in told["figures"]:
+        calls = sum(figures["outcomes"].values())
+        figures["outcomes"] = {"ok": 1, "tool_error": calls - 1}
+    worse.write_text(json.dumps(told))
+    code, out, err = run("compare", str(stored), str(worse), "--json")
+    told = json.loads(out)
+    assert (code, err) == (1, "")
+    assert told["verdict"] == "regression"
+    assert (told["baseline"], told["candidate"]) == ("1.0 (baseline)", "1.0 (candidate)")
+
+
+def test_a_target_is_called_as_the_stored_baseline_was(run: Run, http_address: str, stored: Path) -> None:
+    arguments = '[{"a": 1}, {"a": 2}, {"a": "one"}]'
+    words = ("--tool", "add", "--args", arguments, "--warm-up", "0.02", "--json")
+    code, out, err = run("compare", str(stored), http_address, *words)
+    told = json.loads(out)
+    assert (code, err) == (EXIT_CODES[told["verdict"]], "")
+    assert told["conditions"] == "http, own process, open at 200 a second (poisson)"
+
+
+# The gate.
+
+
+@pytest.mark.parametrize(
+    ("limits", "code", "words"),
+    [
+        ("{max_p50_ms: 10000, max_error_rate: 0.9}", 0, "passed: 2 limits kept"),
+        ("{max_p50_ms: 0.001}", 1, "failed: max_p50_ms of (all)"),
+        ("{max_p99_ms: 10000}", 4, "not enough data: max_p99_ms of (all)"),
+    ],
+    ids=["kept", "broken", "too few calls"],
+)
+def test_a_baseline_is_held_against_limits(
+    run: Run, stored: Path, tmp_path: Path, limits: str, code: int, words: str
+) -> None:
+    thresholds, junit = tmp_path / "thresholds.yaml", tmp_path / "gate.xml"
+    thresholds.write_text(f"limits: {limits}\n")
+    left, out, err = run("gate", str(stored), "--gate", str(thresholds), "--junit", str(junit))
+    assert (left, err) == (code, "")
+    assert out.startswith(words)
+    failures = sum(suite.failures for suite in junitparser.JUnitXml.fromfile(str(junit)))
+    assert failures == (code != 0)
+
+
+def test_without_thresholds_few_calls_may_fail(run: Run, stored: Path) -> None:
+    code, out, _ = run("gate", str(stored), "--json")
+    assert (code, json.loads(out)["verdict"]) == (1, "regression")
+
+
+def test_thresholds_that_limit_nothing_hold_nothing(run: Run, stored: Path, tmp_path: Path) -> None:
+    thresholds = tmp_path / "thresholds.yaml"
+    thresholds.write_text("p50_margin: 1.05\n")
+    code, out, err = run("gate", str(stored), "--gate", str(thresholds))
+    assert (code, out) == (2, "")
+    assert err.endswith("limits nothing; write a limit below 'limits:', such as max_p95_ms: 50\n")
+
+
+# Wrong usage.
+
+RATE = ("--rate", "10")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["baseline", ECHOING, *RATE], 2, "nothing says what is called; give --tool TOOL"),
+        (["baseline", ECHOING, *ADD], 2, "nothing says how hard is called; give --rate R"),
+        (["baseline", ECHOING, *ADD, *RATE, "--concurrency", "2"], 2, "--rate makes an open load and --concurrency"),
+        (["baseline", ECHOING, *ADD, "--rate", "-3"], 2, "rate=-3.0 makes no load; give calls a second from 0.01"),
+        (["baseline", ECHOING, *ADD, "--rate", "nan"], 2, "rate=nan makes no load"),
+        (["baseline", ECHOING, *ADD, *RATE, "--duration", "0"], 2, "duration=0.0 makes no load; give seconds from 0.1"),
+        (["baseline", ECHOING, *ADD, *RATE, "--seed", "-1"], 2, "seed=-1 makes no load"),
+        (["baseline", ECHOING, *ADD, *RATE, "--workload", "mix.yaml"], 2, "--workload and --tool both say what"),
+        (["baseline", ECHOING, "--args", "{}", *RATE], 2, "--args are those of a tool; give --tool, too"),
+        (["baseline", ECHOING, "--workload", "no_such.yaml", *RATE], 2, "no_such.yaml"),
+        (["baseline", ECHOING, "--tool", "add", "--args", "{'a'", *RATE], 2, "--args is no JSON: Expecting property"),
+        (["baseline", ECHOING, "--tool", "add", "--args", "3", *RATE], 2, "--args is a JSON int; write an object"),
+        (["baseline", ECHOING, "--tool", "add", "--args", "[]", *RATE], 2, "there are 0 sets of arguments"),
+        (["baseline", ECHOING, "--tool", "add", "--args", "examples", *RATE], 2, "there is no contract; give one"),
+        (["baseline", ECHOING, "--tool", "ad", *RATE], 2, "has no tool 'ad'; did you mean 'add'?"),
+        (["baseline", ECHOING, *ADD, *RATE, "--contract", "no_such.yaml"], 2, "no_such.yaml"),
+        (["baseline", ECHOING, *ADD, *RATE, "-o", "first.txt"], 2, "'first.txt' does not end in .json"),
+        (["baseline", ECHOING, *ADD, *RATE, "-o", "no_such/first.json"], 2, "there is no folder 'no_such'"),
+        (["baseline", "http://127.0.0.1:9/mcp", *ADD, *RATE], 3, "nothing answers there"),
+        (["compare", ECHOING, ECHOING, *RATE], 2, "nothing says what is called; a target needs --tool TOOL"),
+        (["compare", ECHOING, ECHOING, *ADD], 2, "nothing says how hard is called"),
+        (["compare", "no_such.json", ECHOING, *ADD], 2, "there is no baseline at 'no_such.json'"),
+        (["compare", ECHOING, "http://127.0.0.1:9/mcp", *ADD, *RATE], 3, "nothing answers there"),
+        (["compare", ECHOING, ECHOING, *ADD, *RATE, "--gate", "no_such.yaml"], 2, "no_such.yaml"),
+        (["gate", "no_such.json"], 2, "no_such.json"),
+        (["gate", str(FILE.parents[1] / "data" / "gates" / "default.yaml")], 2, "is no baseline"),
+    ],
+)
+def test_every_error_is_one_sentence_and_an_exit_code(run: Run, words: list[str], code: int, sentence: str) -> None:
+    left, out, err = run(*words)
+    assert (left, out) == (code, "")
+    assert sentence in err
+    assert len(err.splitlines()) == 1
+
+
+def test_two_baselines_are_compared_as_they_were_measured(run: Run, stored: Path) -> None:
+    code, out, err = run("compare", str(stored), str(stored), "--duration", "3")
+    assert (code, out) == (2, "")
+    assert err.startswith("two baselines are compared as they were measured")
+
+
+def test_other_populations_are_refused_by_name_before_anything_is_called(run: Run, stored: Path) -> None:
+    code, out, err = run("compare", str(stored), ECHOING, *ADD)
+    assert (code, out) == (2, "")
+    assert "different populations (transport 'http' against 'in-process'; placement" in err

@@ -1,0 +1,229 @@
+"""Loads on servers that misbehave: each call is counted, the run ends on time, nothing is left behind."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from misbehaving_runs import (
+    OPERATIONS,
+    counted,
+    folders,
+    late_s,
+    listening,
+    marked,
+    open_files,
+    over_http,
+    over_stdio,
+    plan_of,
+)
+
+from mcp_workbench.errors import UnreachableError, WorkbenchError
+from mcp_workbench.load.driving import Live, drive
+from mcp_workbench.load.plan import Arm, Block, Plan, Wire
+from mcp_workbench.load.run import Run
+from mcp_workbench.records import Outcome
+
+TIMEOUT_S = 0.2
+# How each way ends the calls that come after the first two.
+HTTP = {
+    "hangs": "timeout",
+    "dies": "connection_refused",
+    "refuses": "connection_refused",
+    "unavailable": "http_503",
+    "error": "-32603",
+    "not-http": "not_http",
+    "not-json": "not_json",
+    "length-too-large": "timeout",
+    "length-too-small": "not_http",
+    "earlier-id": "wrong_id",
+    "text-id": "wrong_id",
+    "huge": "result_too_large",
+    "endless-head": "timeout",
+    "half-an-event": "timeout",
+    "asks": "ok",
+    "floods": "ok",
+    "stream-without-end": "ok",
+    "stream-without-answer": "no_answer",
+    "until-closed": "ok",
+    "closes-without": "connection_closed",
+    "answers-twice": "not_http",
+}
+STDIO = {
+    "hangs": "timeout",
+    "dies": "connection_closed",
+    "error": "-32603",
+    "not-json": "timeout",
+    "earlier-id": "timeout",
+    "text-id": "wrong_id",
+    "huge": "line_too_long",
+    "late": "timeout",
+    "asks": "ok",
+    "floods": "ok",
+    "answers-twice": "ok",
+    "closes-output": "connection_closed",
+}
+
+# Servers that answer well, and do not leave when they should, or leave something behind.
+STAYING = {"stays": "ok", "forks": "ok"}
+
+
+async def _runs() -> tuple[Run, Run, Run]:
+    with listening(2) as port, listening(2) as dying, listening(2) as refusing:
+        ports = {"dies": dying, "refuses": refusing}
+        http = [over_http(way, ports.get(way, port)) for way in HTTP]
+        targets = [http, *([over_stdio(way, 2) for way in ways] for ways in (STDIO, STAYING))]
+        plans = [plan_of(arms, [(50.0, None)], 0.1, TIMEOUT_S) for arms in targets]
+        first, second, third = await asyncio.gather(*map(drive, plans))
+        return first, second, third
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _folder_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("loads")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def runs() -> Iterator[tuple[Run, Run, Run]]:
+    before = open_files(), folders()
+    all_three = asyncio.run(_runs())
+    assert marked() == []
+    assert (open_files(), folders()) == before
+    yield all_three
+
+
+@pytest.mark.parametrize(("transport", "ways"), [(0, HTTP), (1, STDIO), (2, STAYING)])
+def test_each_call_on_a_misbehaving_server_is_counted_by_how_it_ended(
+    runs: tuple[Run, Run, Run], transport: int, ways: dict[str, str]
+) -> None:
+    run = runs[transport]
+    for arm, (way, ending) in enumerate(ways.items()):
+        told = counted(run, arm)
+        calls = run.calls(arm)
+        assert len(calls) == calls.offered - calls.dropped == 5, way
+        assert told["ok"] >= 2, way
+        assert told.get(ending, 0) >= 1, (way, told)
+
+
+@pytest.mark.parametrize("transport", [0, 1, 2])
+def test_a_load_on_a_misbehaving_server_ends_on_time(runs: tuple[Run, Run, Run], transport: int) -> None:
+    run = runs[transport]
+    late = {run.plan.arms[block.arm].name: late_s(run, at) for at, block in enumerate(run.plan.blocks)}
+    assert len(run.books) == len(run.plan.blocks)
+    assert {way: each for way, each in late.items() if each > TIMEOUT_S + 1.0} == {}
+
+
+async def _ends(plan: Plan, signal_number: int | None) -> None:
+    """Begin a load; once it is under way, kill its generator, or cancel the load where no signal is given."""
+    under_way = asyncio.Event()
+
+    def heard(live: Live) -> None:
+        if live.calls:
+            under_way.set()
+
+    loading = asyncio.create_task(drive(plan, listener=heard))
+    await under_way.wait()
+    if signal_number is None:
+        loading.cancel()
+    else:
+        (generator,) = (
+            each for each in psutil.Process().children() if "mcp_workbench.load.generator" in each.cmdline()
+        )
+        generator.send_signal(signal_number)
+    await loading
+
+
+@pytest.mark.parametrize("way", ["hangs", "answers-twice"])
+def test_a_load_that_is_cancelled_ends_its_generator_and_servers(way: str) -> None:
+    before = open_files(), folders()
+    plan = plan_of([over_stdio(way)], [(None, 2)], 60.0, 60.0)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(_ends(plan, None))
+    assert marked() == []
+    assert (open_files(), folders()) == before
+
+
+def test_a_load_whose_generator_is_killed_ends_its_servers() -> None:
+    before = open_files(), folders()
+    plan = plan_of([over_stdio("forks")], [(None, 2)], 60.0, 60.0)
+    with pytest.raises(WorkbenchError, match="ended before its time"):
+        asyncio.run(_ends(plan, signal.SIGKILL))
+    assert marked() == []
+    assert (open_files(), folders()) == before
+
+
+PARENT = """
+import asyncio, sys
+sys.path.insert(0, sys.argv[1])
+from misbehaving_runs import over_stdio, plan_of
+from mcp_workbench.kernel.leash import leash
+from mcp_workbench.load.driving import drive
+
+said = []
+def heard(live):
+    if live.calls and not said:
+        said.append(print(leash().mark, flush=True))
+
+asyncio.run(drive(plan_of([over_stdio("hangs")], [(None, 2)], 60.0, 60.0), listener=heard))
+"""
+
+
+def test_a_load_whose_caller_is_killed_ends_by_itself(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", PARENT, str(Path(__file__).parent)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as caller:
+        assert caller.stdout is not None
+        mark = caller.stdout.readline().strip()
+        assert len(marked(mark)) >= 2
+        caller.kill()
+    until_s = time.monotonic() + 20
+    while marked(mark) and time.monotonic() < until_s:
+        time.sleep(0.05)
+    assert marked(mark) == []
+
+
+def test_a_target_that_is_not_there_is_said_and_no_other_server_is_left() -> None:
+    before = open_files(), folders()
+    nowhere = Arm("nowhere", Wire("http", "2026-07-28", url="http://127.0.0.1:9/mcp"), OPERATIONS)
+    plan = Plan((over_stdio("answers-twice"), nowhere), (Block(0, 0.1, 10.0, None), Block(1, 0.1, 10.0, None)))
+    with pytest.raises(UnreachableError, match="cannot be reached"):
+        asyncio.run(drive(plan))
+    assert marked() == []
+    assert (open_files(), folders()) == before
+
+
+def test_a_server_that_never_answers_does_not_cost_a_timeout_for_each_block() -> None:
+    plan = Plan((over_stdio("hangs", 0),), (Block(0, 0.02, 100.0, None),) * 30, timeout_s=0.05, arrivals="constant")
+    run = asyncio.run(drive(plan))
+    assert 3 <= len(run.books) < 30
+    assert sum(late_s(run, at) for at in range(len(run.books) - 1)) <= 0.6
+    assert {*run.calls(0).outcomes()} == {Outcome.TIMEOUT}
+
+
+PRINTING = """
+from mcp.server.mcpserver import MCPServer
+
+server = MCPServer("printing", log_level="ERROR")
+
+@server.tool()
+def make(a: int) -> int:
+    print("{not a line of the generator's")
+    return a
+"""
+
+
+def test_a_server_in_the_generator_may_print(tmp_path: Path) -> None:
+    file = tmp_path / "printing.py"
+    file.write_text(PRINTING)
+    arm = Arm("printing", Wire("in-process", "2026-07-28", word=f"{file}:server"), OPERATIONS)
+    run = asyncio.run(drive(plan_of([arm], [(50.0, None)], 0.1, 2.0)))
+    assert run.calls(0).outcomes() == {Outcome.OK: 5}
