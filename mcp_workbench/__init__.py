@@ -45,9 +45,11 @@ if TYPE_CHECKING:
     from mcp_workbench.load.baseline import Baseline
     from mcp_workbench.load.comparison import Comparison
     from mcp_workbench.load.gate import GateResult, GateSettings, read_gate
+    from mcp_workbench.load.history import History
     from mcp_workbench.load.measurable import acompare, compare
     from mcp_workbench.load.prices import PriceList, aprice_list, price_list
     from mcp_workbench.load.summary import Summary
+    from mcp_workbench.load.trend import Trend, trend
     from mcp_workbench.load.verdicts import Verdict
     from mcp_workbench.load.workload import Workload, read_workload
     from mcp_workbench.records import CallRecord, Outcome
@@ -96,9 +98,11 @@ _HOMES = {
     "load.baseline": ("Baseline",),
     "load.comparison": ("Comparison",),
     "load.gate": ("GateResult", "GateSettings", "read_gate"),
+    "load.history": ("History",),
     "load.measurable": ("acompare", "compare"),
     "load.prices": ("PriceList", "aprice_list", "price_list"),
     "load.summary": ("Summary",),
+    "load.trend": ("Trend", "trend"),
     "load.verdicts": ("Verdict",),
     "load.workload": ("Workload", "read_workload"),
     "records": ("CallRecord", "Outcome"),
@@ -129,6 +133,7 @@ __all__ = [
     "GateResult",
     "GateSettings",
     "Hardened",
+    "History",
     "HostedServer",
     "LoopError",
     "NestedLoopsError",
@@ -143,6 +148,7 @@ __all__ = [
     "TargetError",
     "ToolContract",
     "Trace",
+    "Trend",
     "UnknownToolError",
     "UnreachableError",
     "UsageError",
@@ -172,6 +178,7 @@ __all__ = [
     "soften",
     "starter_servers",
     "starting_points",
+    "trend",
     "write_book",
 ]
 

@@ -1,4 +1,4 @@
-"""``mcp-workbench baseline``, ``compare`` and ``gate``: loads measured, compared, and held against limits.
+"""``mcp-workbench baseline``, ``compare``, ``gate`` and ``trend``: loads measured, compared, held against limits.
 
 Exit codes: 0 no regression, every limit is kept, a baseline was measured; 1 a regression, or a limit that is not kept;
 2 wrong usage, different populations among it; 3 target unreachable; 4 not enough data, or the run is void.
@@ -130,6 +130,9 @@ def baseline(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the baseline there (*.json).")
     ] = None,
+    history: Annotated[
+        Path | None, typer.Option("--history", metavar="FILE", help="Add the baseline to those of this SQLite file.")
+    ] = None,
     as_json: AsJson = False,
     timeout: Timeout = 30.0,
     http: OverHttp = False,
@@ -141,6 +144,7 @@ def baseline(
     then.
     """
     from mcp_workbench.contracts.files import read_book
+    from mcp_workbench.load.history import History
     from mcp_workbench.load.measurable import read_load
 
     called = _workload(tool, arguments, workload)
@@ -151,7 +155,16 @@ def baseline(
     read_load(load)
     book = None if contract is None else read_book(contract)
     if output is not None:
+        if output.suffix != ".json":
+            raise UsageError(
+                f"{one_line(output, 200)!r} does not end in .json, by which `compare` knows it; name it so"
+            )
         _refuse_place(output)
+    kept = None if history is None else History(history)
+    if kept is not None:
+        _refuse_place(Path(kept.file))
+        # A file that is no history is told now, not after the load.
+        _ = kept.ok
     with opened(target, timeout, http) as bench, contextlib.redirect_stdout(sys.stderr):
         measured = bench.baseline(workload=called, contract=book, calibrated=calibration, label=label, **load)
     if as_json:
@@ -162,6 +175,8 @@ def baseline(
     _refuse_nothing(measured)
     if output is not None:
         complain(f"{measured.save(output)}: a baseline of {measured.whole.calls:,} calls")
+    if kept is not None:
+        complain(f"{kept.file}: baseline {kept.add(measured)}")
 
 
 def compare(
@@ -259,7 +274,33 @@ def gate(
     _end(held.exit_code)
 
 
-LOAD_COMMANDS: Final[tuple[Callable[..., None], ...]] = (baseline, compare, gate)
+def trend(
+    file: Annotated[Path, typer.Argument(metavar="HISTORY", help="An SQLite file that `baseline --history` wrote.")],
+    measure: Annotated[
+        str, typer.Option("--measure", metavar="NAME", help="p50 ms (or p90, p95, ...), max ms, error rate, calls/s.")
+    ] = "p50 ms",
+    tool: Annotated[
+        str | None, typer.Option("--tool", metavar="TOOL", help="One tool of several.", show_default="all together")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one figure over the releases of a history, and where it changed for good. Exit code 0, whatever it shows."""
+    from mcp_workbench.load.history import History
+    from mcp_workbench.load.trend import trend as trend_of
+
+    if not file.exists():
+        raise UsageError(
+            f"there is no history at {one_line(file, 200)!r}; check the path, or add a baseline to it first"
+        )
+    found = trend_of(History(file), measure, tool)
+    if as_json:
+        sys.stdout.write(found.to_json() + "\n")
+    else:
+        say_table(found.frame, found.headline())
+        say(found.text_plot())
+
+
+LOAD_COMMANDS: Final[tuple[Callable[..., None], ...]] = (baseline, compare, gate, trend)
 
 
 def _workload(tool: str | None, arguments: str | None, file: Path | None) -> Workload | None:
@@ -327,9 +368,7 @@ def _refuse_no_load(load: LoadOptions) -> None:
 
 
 def _refuse_place(output: Path) -> None:
-    """Refuse, before anything is measured, what could not be written or would not be found again."""
-    if output.suffix != ".json":
-        raise UsageError(f"{one_line(output, 200)!r} does not end in .json, by which baselines are known; name it so")
+    """Refuse, before anything is measured, a file that could not be written."""
     if not output.parent.is_dir():
         raise UsageError(f"there is no folder {one_line(output.parent, 200)!r}; make it, or give another file")
 

@@ -93,9 +93,10 @@ class Capacity(Report):
         if self.void:
             return self.void
         if self.knee is None:
-            lowest = min((stage.rate for stage in self.stages), default=0.0)
-            verdicts = [stage.verdict(self.settings.slo_p95_ms) for stage in self.stages if stage.rate == lowest]
-            return f"not even {lowest:,.3g} calls/s hold ({verdicts[0] if verdicts else 'nothing was measured'})"
+            lowest = min((stage for stage in self.stages if stage.offered), key=lambda stage: stage.rate, default=None)
+            if lowest is None:
+                return "nothing was measured"
+            return f"not even {lowest.rate:,.3g} calls/s hold ({lowest.verdict(self.settings.slo_p95_ms)})"
         if self.found.criterion == "latency":
             return f"beyond it p95 is above the {self.settings.slo_p95_ms:g} ms that are demanded"
         if self.found.criterion == "throughput":

@@ -151,6 +151,7 @@ def capacity_prices(
     max_rate: float = 20_000.0,
     stage: float = 2.0,
     resolution: float = 0.1,
+    limit: float = 180.0,
     timeout: float = 5.0,
     seed: int = 0,
     progress: bool = True,
@@ -172,6 +173,7 @@ def capacity_prices(
         max_rate: beyond which nothing is asked, in calls a second.
         stage: seconds that each stage takes.
         resolution: how far apart the closest rates are, as a share.
+        limit: for each target, seconds after which the band is left as it is.
         timeout: seconds after which a call is given up.
         seed: of all that is drawn.
         progress: show a progress bar.
@@ -181,7 +183,7 @@ def capacity_prices(
         UnreachableError: a target is not there.
     """
     __tracebackhide__ = True
-    settings = RampSettings(start_rate, max_rate, slo_p95_ms, stage, resolution, timeout, seed=seed)
+    settings = RampSettings(start_rate, max_rate, slo_p95_ms, stage, resolution, limit, timeout, seed=seed)
     with shown_progress("finding capacities", progress) as told:
         return background().run(_prices(targets, tool, arguments, workload, contract, settings, told))
 
@@ -198,12 +200,13 @@ async def acapacity_prices(
     max_rate: float = 20_000.0,
     stage: float = 2.0,
     resolution: float = 0.1,
+    limit: float = 180.0,
     timeout: float = 5.0,
     seed: int = 0,
     progress: bool = True,
 ) -> CapacityPrices:
     """Measure what :func:`capacity_prices` measures, without blocking the caller's loop."""
-    settings = RampSettings(start_rate, max_rate, slo_p95_ms, stage, resolution, timeout, seed=seed)
+    settings = RampSettings(start_rate, max_rate, slo_p95_ms, stage, resolution, limit, timeout, seed=seed)
     with shown_progress("finding capacities", progress) as told:
         return await background().arun(_prices(targets, tool, arguments, workload, contract, settings, told))
 

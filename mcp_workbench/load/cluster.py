@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import platform
 import time
 from collections import Counter
@@ -188,6 +189,7 @@ async def _connected(cluster: object) -> AsyncIterator[tuple[_Client, str]]:
     """Connect to a cluster on the running loop, whatever loop the user's own objects live on."""
     try:
         import distributed
+        from distributed.utils import silence_logging_cmgr
     except ModuleNotFoundError:
         raise UsageError(
             "a load is split over a cluster by Dask, which is not installed; pip install mcp-server-workbench[cluster]"
@@ -208,8 +210,9 @@ async def _connected(cluster: object) -> AsyncIterator[tuple[_Client, str]]:
         yield client, one_line(address, 100)
     finally:
         if client is not None:
-            # Its tasks end with it; a scheduler that is gone cannot be told.
-            with contextlib.suppress(OSError, RuntimeError):
+            # Its tasks end with it. A scheduler that is gone cannot be told, and Dask would log that with a traceback.
+            silent = silence_logging_cmgr(logging.CRITICAL)
+            with contextlib.suppress(OSError, RuntimeError), silent:
                 async with asyncio.timeout(_LEAVE_LIMIT_S):
                     await client.close()
 
@@ -250,6 +253,9 @@ async def _threads(client: _Client, address: str, shards: int) -> dict[str, int]
 
 async def _workers(client: _Client, address: str) -> dict[str, Any]:
     try:
+        # Dask would wait for a scheduler that comes back, and know nothing of these tasks then.
+        if client.status != "running":
+            raise OSError
         async with asyncio.timeout(_CONNECT_LIMIT_S):
             found: dict[str, Any] = (await client.scheduler.identity(n_workers=-1))["workers"]
     except (OSError, RuntimeError):
@@ -275,17 +281,17 @@ def _submit(client: _Client, worker: str, task: Callable[[], Any]) -> _Future:
 
 def _facts_task() -> Callable[[], dict[str, Any]]:
     # Functions inside functions travel as code. The scheduler looks into tasks, and needs no package of ours for these.
-    def task() -> dict[str, Any]:
+    def look_at_worker() -> dict[str, Any]:
         from mcp_workbench.load.shards import worker_facts
 
         return worker_facts()
 
-    return task
+    return look_at_worker
 
 
 def _shard_task(plan: str, begin_at_s: float, tools: str, server: int | None) -> Callable[[], Shard]:
     # Dask writes the arguments of a task that failed into its logs; what a function was made with it does not.
-    def task() -> Shard:
+    def load_shard() -> Shard:
         from distributed import get_worker
 
         from mcp_workbench.load.shards import run_shard
@@ -294,13 +300,14 @@ def _shard_task(plan: str, begin_at_s: float, tools: str, server: int | None) ->
         key = worker.get_current_task()
 
         def wanted() -> bool:
-            # So the worker notes that whoever submitted it has cancelled it, or is gone.
+            # Otherwise whoever submitted it has cancelled it, or is gone: the worker notes that and tells no thread.
             state = worker.state.tasks.get(key)
-            return state is not None and state.state == "executing"
+            # A worker that has lost its scheduler closes, and would wait for its threads.
+            return worker.status.name in ("running", "paused") and state is not None and state.state == "executing"
 
         return run_shard(plan, begin_at_s, tools, server, wanted)
 
-    return task
+    return load_shard
 
 
 async def _results(

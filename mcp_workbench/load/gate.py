@@ -63,7 +63,9 @@ class GateSettings(_Part):
             the logarithm of p50 (0.025).
         tail_process_sd: the same for the slow end (0.04).
         run_sd: of two runs at different times, after division by the calibration server's, as the logarithm of p50
-            (0.03); what processes differ by is in it.
+            (0.04); what processes differ by is in it.
+        foreign_sd: the same for each core that other programs were busy on during one of the runs and not the other
+            (0.3): the calibration server makes up for half of it only.
         judge_tail: ``when possible`` (the slow end may find a regression, and is never missed), ``always`` (without
             calls enough for it nothing is decided) or ``never``.
         least_pairs: fewer pairs of blocks decide nothing (8).
@@ -84,7 +86,8 @@ class GateSettings(_Part):
     error_confidence: _Confidence = Field(default=0.95, description="Of the intervals of error rates, 0.5 to 0.9999.")
     process_sd: _Sd = Field(default=0.025, description="What processes of the same code differ by, as a logarithm.")
     tail_process_sd: _Sd = Field(default=0.04, description="The same for the slow end.")
-    run_sd: _Sd = Field(default=0.03, description="What runs at different times differ by, as a logarithm.")
+    run_sd: _Sd = Field(default=0.04, description="What runs at different times differ by, as a logarithm.")
+    foreign_sd: _Sd = Field(default=0.3, description="The same for a core of other work beside one run only.")
     judge_tail: Literal["when possible", "always", "never"] = Field(
         default="when possible", description="Whether the slow end decides: when possible, always or never."
     )

@@ -136,6 +136,9 @@ class History(Report):
     def _opened(self, *, writing: bool) -> Iterator[sqlite3.Connection]:
         """Open the file for one transaction: all of what is done in it is kept, or nothing."""
         try:
+            if "\0" in str(self.file):
+                # SQLite would take what stands before it for the name.
+                raise ValueError("there is a NUL in it")
             mode = "rwc" if writing else "ro"
             address = f"{Path(self.file).absolute().as_uri()}?mode={mode}"
             with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None)) as connection:

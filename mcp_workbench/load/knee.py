@@ -91,6 +91,11 @@ class Stage:
         return self.offered / self.seconds
 
     @property
+    def ended_well(self) -> bool:
+        """Whether some call ended well, in time or not."""
+        return len(self.latency_ms) > self.failed
+
+    @property
     def achieved(self) -> float:
         """Operations a second that ended well before the stage was over."""
         return float(self.done.sum()) / self.seconds
@@ -108,6 +113,8 @@ class Stage:
         """Return what the stage says, in a few words."""
         if self.void:
             return "void: the generator was the bottleneck"
+        if not self.offered:
+            return "nothing was offered"
         if self.undone > TOLERATED:
             reasons = {"calls fail": self.failed, "calls dropped": self.dropped}
             undone = float(self.arrived.sum() - self.done.sum())
@@ -125,8 +132,11 @@ class Stage:
         """Return for each draw of the stage's tenths what was offered, in operations a second, and the worse vote."""
         weights = dice.multinomial(SLICES, np.full(SLICES, 1 / SLICES), _DRAWS).astype(np.float64)
         arrived = weights @ self.arrived
-        undone = (arrived - weights @ self.done) / np.maximum(arrived, 1.0)
-        return arrived / self.seconds, np.minimum(_throughput_vote(undone), self._latency_vote(weights, slo_p95_ms))
+        # A draw in which nothing was to begin says nothing of its own.
+        some = arrived > 0
+        undone = np.where(some, (arrived - weights @ self.done) / np.where(some, arrived, 1.0), self.undone)
+        offered = np.where(some, arrived, self.offered) / self.seconds
+        return offered, np.minimum(_throughput_vote(undone), self._latency_vote(weights, slo_p95_ms))
 
     def _latency_vote(self, weights: Floats, slo_p95_ms: float | None) -> Floats:
         if slo_p95_ms is None or not len(self.latency_ms):

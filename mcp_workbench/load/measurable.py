@@ -329,6 +329,7 @@ class Measurable:
         max_rate: float = 20_000.0,
         stage: float = 2.0,
         resolution: float = 0.1,
+        limit: float = 180.0,
         timeout: float = 5.0,
         seed: int = 0,
         progress: bool = True,
@@ -349,8 +350,9 @@ class Measurable:
             slo_p95_ms: what p95 from the intended start may be, in milliseconds; only throughput is judged if left out.
             start_rate: where the ramp begins, in calls a second; found by a burst if left out.
             max_rate: beyond which nothing is asked, in calls a second.
-            stage: seconds that each stage takes; up to five times as long where it would have less than 40 calls.
+            stage: seconds that each stage takes; up to three times as long where it would have less than 40 calls.
             resolution: how far apart the closest rates are, as a share.
+            limit: seconds after which the band is left as it is.
             timeout: seconds after which a call is given up.
             seed: of all that is drawn.
             progress: show a progress bar.
@@ -364,9 +366,9 @@ class Measurable:
             UnreachableError: the target is not there.
         """
         __tracebackhide__ = True
-        chosen = (slo_p95_ms, start_rate, max_rate, stage, resolution, timeout, seed)
+        chosen = (start_rate, max_rate, slo_p95_ms, stage, resolution, limit, timeout)
         with shown_progress("finding the capacity", progress) as told:
-            return background().run(self._capacity(tool, arguments, workload, contract, chosen, told))
+            return background().run(self._capacity(tool, arguments, workload, contract, chosen, seed, told))
 
     async def acapacity(
         self,
@@ -380,14 +382,15 @@ class Measurable:
         max_rate: float = 20_000.0,
         stage: float = 2.0,
         resolution: float = 0.1,
+        limit: float = 180.0,
         timeout: float = 5.0,
         seed: int = 0,
         progress: bool = True,
     ) -> Capacity:
         """Find the capacity as :meth:`capacity` does, without blocking the caller's loop; cancelling ends the load."""
-        chosen = (slo_p95_ms, start_rate, max_rate, stage, resolution, timeout, seed)
+        chosen = (start_rate, max_rate, slo_p95_ms, stage, resolution, limit, timeout)
         with shown_progress("finding the capacity", progress) as told:
-            return await background().arun(self._capacity(tool, arguments, workload, contract, chosen, told))
+            return await background().arun(self._capacity(tool, arguments, workload, contract, chosen, seed, told))
 
     async def _capacity(
         self,
@@ -395,15 +398,15 @@ class Measurable:
         arguments: Arguments,
         workload: Workload | Path | str | None,
         contract: ContractBook | Path | str | None,
-        chosen: tuple[float | None, float | None, float, float, float, float, int],
+        chosen: tuple[float | None, float, float | None, float, float, float, float],
+        seed: int,
         progress: Progress | None,
     ) -> Capacity:
         from mcp_workbench.load.capacity import find_capacity
         from mcp_workbench.load.measuring import read_contract, read_workload_word
         from mcp_workbench.load.ramp import RampSettings
 
-        slo_p95_ms, start_rate, max_rate, stage_s, resolution, timeout_s, seed = chosen
-        settings = RampSettings(start_rate, max_rate, slo_p95_ms, stage_s, resolution, timeout_s, seed=seed)
+        settings = RampSettings(*chosen, seed=seed)
         if tool is not None:
             await self._known(tool)
         called = read_workload_word(tool, arguments, workload)

@@ -208,10 +208,12 @@ async def measure(
         first_ms, note = await first_call(connection, resolved.operations, load.timeout_s)
         starts = load.starts if ready.starts_processes else 1
         arms = [Arm(ready.name, ready.wire, resolved.operations)] * starts
+        servers = [ready.server] * starts
         mine = range(starts)
         blocks = [load.block(arm, max(load.warm_up_s, 0.01) / starts, "warm-up") for arm in mine]
         if calibrated:
-            arms.append(await stack.enter_async_context(calibration_server(ready.wire.kind)))
+            beside = calibration_server(ready.wire.kind, started=servers.append)
+            arms.append(await stack.enter_async_context(beside))
             blocks.append(calibration_block(load.block(0, _CALIBRATION_WARM_UP_S, "warm-up"), starts))
             blocks += turns(load, load.block_s(first_ms), mine, starts)
         elif starts > 1:
@@ -220,7 +222,7 @@ async def measure(
             blocks.append(load.block(0, load.duration_s))
         plan = Plan(tuple(arms), tuple(blocks), load.arrivals, load.timeout_s, load.max_in_flight, load.seed)
         begun = datetime.now(UTC)
-        run = await drive(plan, servers=[ready.server] * starts, progress=progress, listener=listener)
+        run = await drive(plan, servers=servers, progress=progress, listener=listener)
         calls = run.calls(*mine)
         notes = [*resolved.notes, *filter(None, [note])]
         return baseline_of(

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -45,7 +46,7 @@ _WIDE: Final = 4
 _BURST_USERS: Final = 16
 _BURST_S: Final = 1.0
 _LEAST_CALLS: Final = 40
-_LONGEST: Final = 5
+_LONGEST: Final = 3
 _LEAST_RATE: Final = 0.1
 _MOST_RATE: Final = 100_000.0
 
@@ -58,8 +59,9 @@ class RampSettings:
         start_rate: where it begins, in operations a second; a third of what a burst achieves if ``None``.
         max_rate: beyond which nothing is asked.
         slo_p95_ms: what p95 from the intended start may be; only throughput is judged if ``None``.
-        stage_s: how long a stage is; up to five times as long where it would have less than 40 calls.
+        stage_s: how long a stage is; up to three times as long where it would have less than 40 calls.
         resolution: how far apart the closest rates are, as a share.
+        limit_s: for each target, after how long no further run is begun.
         timeout_s: after which a call is given up; a backlog is gone after that.
         max_in_flight: how many calls may be unanswered at once.
         seed: of all that is drawn.
@@ -73,6 +75,7 @@ class RampSettings:
     slo_p95_ms: float | None = None
     stage_s: float = 2.0
     resolution: float = 0.1
+    limit_s: float = 180.0
     timeout_s: float = 5.0
     max_in_flight: int = 512
     seed: int = 0
@@ -85,6 +88,7 @@ class RampSettings:
             ("slo_p95_ms", 0.01, 3_600_000, "milliseconds"),
             ("stage_s", 0.1, 600, "seconds"),
             ("resolution", 0.01, 0.4, "a share"),
+            ("limit_s", 1, 86_400, "seconds"),
             ("timeout_s", 0.05, 600, "seconds"),
         ):
             value = getattr(self, name)
@@ -141,13 +145,16 @@ class Ramp:
 
     def next_rates(self) -> list[float]:
         """Return what is asked for next, in this order; empty once the knee is found, or cannot be."""
-        told = [stage for stage in self.stages if not stage.void]
+        told = [stage for stage in self.stages if stage.offered and not stage.void]
         rates = sorted({stage.rate for stage in told})
         void = [stage.rate for stage in self.stages if stage.void]
         knee = self.knee()
         if knee.rate is None:
-            lowest = min(stage.rate for stage in self.stages)
-            return self._down(lowest) if lowest > _LEAST_RATE and not (void and not told) else []
+            if not told or rates[0] <= _LEAST_RATE:
+                return []
+            # Where no call ends well, fewer calls do not help.
+            lowest = [stage for stage in told if stage.rate == rates[0]]
+            return self._down(rates[0]) if any(stage.ended_well for stage in lowest) else []
         if knee.criterion is None:
             # All hold: higher, unless that is not wanted, or the generator cannot.
             top = rates[-1]
@@ -204,6 +211,7 @@ async def climb(ramps: Mapping[str, Ramp], progress: Progress | None = None) -> 
         WorkbenchError: the generator failed.
     """
     shown = _Portions(progress)
+    begun_s = time.monotonic()
     settings = next(iter(ramps.values())).settings
     bursts: dict[str, float | None] = dict.fromkeys(ramps)
     if settings.start_rate is None:
@@ -213,6 +221,13 @@ async def climb(ramps: Mapping[str, Ramp], progress: Progress | None = None) -> 
         asked = {name: rates for name, rates in wanted.items() if rates}
         if not asked:
             return []
+        planned_s = sum(settings.seconds(rate) for rates in asked.values() for rate in rates)
+        if any(ramp.stages for ramp in ramps.values()) and (
+            time.monotonic() - begun_s + planned_s > settings.limit_s * len(ramps)
+        ):
+            return [
+                f"the search ended at its limit of {settings.limit_s:g} s, before the band was as narrow as it may be"
+            ]
         try:
             await _offer({name: ramps[name] for name in asked}, asked, shown)
         except UnreachableError as error:

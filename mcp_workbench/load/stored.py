@@ -2,7 +2,9 @@
 
 Milliseconds of two days cannot be compared. What is compared is how many times as long the target takes as the
 calibration server, which ran in the blocks beside the target's: the mean over the pairs of blocks of the ratio's
-logarithm. What two runs of the same code still differ by is a term of its own, ``run_sd``, once for each run.
+logarithm. What two runs of the same code still differ by is a term of its own, ``run_sd``, once for each run; and what other
+programs did beside one run and not beside the other is another, ``foreign_sd``: work that takes processors away slows a
+server that others wait for more than the calibration server.
 """
 
 from __future__ import annotations
@@ -57,7 +59,8 @@ def compare_stored(
     before, after = _pairs(baseline, names[0]), _pairs(candidate, names[1])
     _refuse_other_calibration(baseline, candidate)
     gate = settings or GateSettings()
-    bounds = p50_bounds(gate, gate.run_sd * math.sqrt(2))
+    other_work = baseline.honesty.foreign_share - candidate.honesty.foreign_share
+    bounds = p50_bounds(gate, math.hypot(gate.run_sd * math.sqrt(2), gate.foreign_sd * other_work))
     calls = min(_well(baseline), _well(candidate))
     seconds = min(baseline.whole.seconds, candidate.whole.seconds)
     findings = (

@@ -124,6 +124,7 @@ SENT: dict[str, Callable[[int], bytes]] = {
     "truncated": lambda number: whole(written(answer(number))[:-9]),
     "length-too-large": lambda number: whole(written(answer(number))).replace(b"Length: ", b"Length: 9"),
     "length-too-small": lambda number: whole(written(answer(number))).replace(b"Length: 1", b"Length: "),
+    "announces-too-much": lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n{" % HUGE,
     "half-an-event": lambda number: stream() + chunk(b"data: " + written(answer(number))[:20]),
     "stream-without-end": lambda number: stream(answer(number)),
     "stream-without-answer": lambda number: stream(notification()) + END,

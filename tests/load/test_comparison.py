@@ -281,3 +281,10 @@ def test_a_void_stored_load_decides_nothing() -> None:
     found = compare_stored(replace(stored(1), honesty=VOID), stored(2, factor=2))
     assert found.verdict is Verdict.NOT_ENOUGH
     assert math.isfinite(found.seconds)
+
+
+def test_other_work_beside_one_of_two_stored_runs_makes_a_regression_harder_to_tell() -> None:
+    before, after = stored(1), stored(2, factor=1.2)
+    busy = replace(after, honesty=replace(after.honesty, foreign_share=1.1))
+    assert compare_stored(before, after).verdict is Verdict.REGRESSION
+    assert compare_stored(before, busy).verdict is Verdict.NOT_ENOUGH

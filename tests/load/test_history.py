@@ -1,7 +1,7 @@
 """The history of baselines: kept in one file, by any number of processes, and never taken from a file that is none."""
 
-import multiprocessing
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,12 +21,6 @@ ONE = baseline_of(arm(1), CONDITIONS, HONESTY, label="1.0.0", measured_at=AT)
 def release(at: int, target: str = "shop") -> Baseline:
     conditions = replace(CONDITIONS, target=target)
     return replace(ONE, conditions=conditions, label=f"1.{at}.0", measured_at=AT + timedelta(days=at))
-
-
-def add_some(file: Path, first: int) -> None:
-    history = History(file)
-    for at in range(first, first + 5):
-        history.add(release(at))
 
 
 def executed(file: Path, *statements: str) -> Path:
@@ -83,18 +77,13 @@ def test_a_void_run_is_not_added(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_processes_that_add_at_once_lose_nothing(tmp_path: Path) -> None:
+def test_writers_that_add_at_once_lose_nothing(tmp_path: Path) -> None:
     file = tmp_path / "history.sqlite"
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=add_some, args=(file, first)) for first in (0, 10, 20)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(30)
-    assert [process.exitcode for process in processes] == [0, 0, 0]
-    assert sorted(each.label for each in History(file).baselines()) == sorted(
-        f"1.{first + at}.0" for first in (0, 10, 20) for at in range(5)
-    )
+    # Each has a connection of its own, as processes have.
+    with ThreadPoolExecutor(4) as writers:
+        numbers = list(writers.map(lambda at: History(file).add(release(at)), range(20)))
+    assert sorted(numbers) == list(range(1, 21))
+    assert History(file).baselines() == tuple(release(at) for at in range(20))
 
 
 def test_a_file_that_is_no_history_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -112,23 +101,23 @@ def test_a_file_that_is_no_history_is_refused_and_left_alone(tmp_path: Path) -> 
         (other, "is no history of baselines; give another file"),
         (trigger, "is no history of baselines; give another file"),
         (newer, "is a history of version 2, and this workbench reads version 1"),
-        (tmp_path, "cannot be used: unable to open database file"),
-        (Path("a\0b"), "cannot be used: "),
+        (tmp_path, "cannot be used: "),
     ):
-        before = file.read_bytes() if "\0" not in str(file) and file.is_file() else b""
+        before = file.read_bytes() if file.is_file() else b""
         for use in (lambda history: history.baselines(), lambda history: history.add(ONE)):
             with pytest.raises(FileError, match=told) as caught:
                 use(History(file))
             assert "\n" not in str(caught.value)
         assert not before or file.read_bytes() == before
-    with pytest.raises(FileError, match="unable to open database file"):
-        History(tmp_path / "no" / "history.sqlite").add(ONE)
+    for place in (tmp_path / "no" / "history.sqlite", Path("a\0b")):
+        with pytest.raises(FileError, match="cannot be used: "):
+            History(place).add(ONE)
 
 
 def test_what_is_no_baseline_in_a_history_is_named(tmp_path: Path) -> None:
     file = tmp_path / "history.sqlite"
     History(file).add(ONE)
     for content, told in (("{}", "baseline 1 is no baseline"), ("x" * 6_000_000, "baseline 1: there is nothing in it")):
-        executed(file, f"UPDATE baseline SET content = '{content}'")  # noqa: S608 - the test's own texts
+        executed(file, f"UPDATE baseline SET content = '{content}'")
         with pytest.raises(FileError, match=told):
             History(file).baselines()

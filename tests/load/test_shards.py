@@ -20,7 +20,6 @@ from mcp.server.mcpserver import MCPServer
 from mcp_workbench import Workbench
 from mcp_workbench.errors import UnreachableError, UsageError, WorkbenchError
 from mcp_workbench.load import cluster as cluster_module
-from mcp_workbench.load.baseline import Baseline
 from mcp_workbench.load.figures import figures_of, merge_figures
 from mcp_workbench.load.histograms import Histogram
 from mcp_workbench.load.honesty import Honesty
@@ -115,7 +114,7 @@ def until(true: Callable[[], object]) -> None:
 def test_one_shard_and_four_at_the_same_rate_give_the_same_percentiles(bench: Workbench, cluster: LocalCluster) -> None:
     one, four = (
         bench.baseline(
-            "slow", SPREAD, rate=250, duration=1.2, warm_up=0.1, cluster=cluster, shards=shards, progress=False
+            "slow", SPREAD, rate=350, duration=0.8, warm_up=0.1, cluster=cluster, shards=shards, progress=False
         )
         for shards in (1, 4)
     )
@@ -123,10 +122,8 @@ def test_one_shard_and_four_at_the_same_rate_give_the_same_percentiles(bench: Wo
         (low, high), (other_low, other_high) = (interval_ms(each.whole.latency, percent) for each in (one, four))
         assert max(low, other_low) <= min(high, other_high), percent
     assert one.conditions == four.conditions
-    assert four.conditions.rate == 250
-    assert any(
-        note.startswith("the load was made by 4 shards on 2 workers of 1 machine") for note in four.honesty.notes
-    )
+    assert four.conditions.rate == 350
+    assert four.honesty.notes[0].startswith("the load was made by 4 shards on 2 workers of 1 machine")
     assert four.calibration is None
 
 
@@ -149,8 +146,6 @@ def test_what_shards_count_adds_up_exactly(bench: Workbench, cluster: LocalClust
     assert sum(each.calls for each in found.over_time.slices) == 80
     assert found.honesty.rate == pytest.approx(200, rel=0.01)
     assert found.label == "v1"
-    again = Baseline.from_text(found.to_text(), "it") if not found.void else found
-    assert again.whole == found.whole
 
 
 def test_a_load_that_is_cancelled_leaves_no_generator_on_the_workers(bench: Workbench, cluster: LocalCluster) -> None:
@@ -199,7 +194,7 @@ def test_more_shards_than_threads_are_refused(
     bench: Workbench, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster_module, "_WORKERS_LIMIT_S", 0.0)
-    with pytest.raises(UsageError, match="5 shards need a thread each.*has 4; give shards=4 at most"):
+    with pytest.raises(UsageError, match=r"5 shards need a thread each.*has 4; give shards=4 at most"):
         bench.baseline("add", {"a": 1}, rate=10, cluster=cluster, shards=5, progress=False)
 
 
@@ -224,7 +219,7 @@ def test_a_worker_that_is_killed_ends_the_load_in_one_sentence(bench: Workbench,
 
 def test_no_scheduler_at_the_address_is_one_sentence(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_module, "_CONNECT_LIMIT_S", 0.3)
-    with pytest.raises(UnreachableError, match="no Dask scheduler answered at tcp://127.0.0.1:1 .*check the address"):
+    with pytest.raises(UnreachableError, match=r"no Dask scheduler answered at tcp://127.0.0.1:1 .*check the address"):
         bench.baseline("add", {"a": 1}, rate=10, cluster="tcp://127.0.0.1:1", progress=False)
 
 
@@ -243,7 +238,7 @@ def test_without_dask_the_sentence_says_what_to_install(bench: Workbench, monkey
 def test_only_a_target_at_an_address_can_be_called_from_a_cluster(server: MCPServer) -> None:
     with (
         Workbench(server) as opened,
-        pytest.raises(UsageError, match="has no address that the workers of a cluster could call.*serve it over HTTP"),
+        pytest.raises(UsageError, match=r"has no address that the workers of a cluster could call.*serve it over HTTP"),
     ):
         opened.baseline("add", {"a": 1}, rate=10, cluster="tcp://127.0.0.1:1", progress=False)
 
@@ -254,7 +249,7 @@ def test_a_listener_is_refused_because_nobody_would_tell_it(bench: Workbench) ->
 
 
 def test_a_shard_that_comes_too_late_does_not_call_alone() -> None:
-    with pytest.raises(WorkbenchError, match="could begin only .* s after the others"):
+    with pytest.raises(WorkbenchError, match=r"could begin only .* s after the others"):
         run_shard(plan().to_json(), time.time() - 60, "[]", None, lambda: True)
 
 
