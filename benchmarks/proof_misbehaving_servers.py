@@ -6,7 +6,7 @@ server behaves for 3 calls first. Prints a line for each, exits 1 if one is not 
 
 A run has ended on time if its last call has ended within the timeout and a share of 0.5 s after the load's meant end;
 nothing is left if no process carries its mark and no folder, file and socket is more than before. Every call that was
-begun must be counted, and a way that breaks answers may not be counted as well beyond the calls that were good.
+begun must be counted, and calls may be counted as well after the first ones if and only if the answers are good ones.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def prove(transport: str, load: tuple[str, float | None, int | None], arm: Arm) 
     good = STILL_GOOD_OVER_STDIO if transport.startswith("stdio") else STILL_GOOD
     # Two answers at once break HTTP, and not the lines of stdio.
     well = arm.name in good and not (arm.name == "answers-twice" and transport.startswith("HTTP"))
-    all_counted = len(calls) == calls.offered - calls.dropped and (well or told.get("ok", 0) <= BEHAVED + SPARE)
+    all_counted = len(calls) == calls.offered - calls.dropped and (told.get("ok", 0) > BEHAVED + SPARE) is well
     on_time = late_s(run, 0) <= TIMEOUT_S + SHARE_S
     nothing_left = left == ([], before)
     words = ", ".join(f"{name or 'no code'} {number}" for name, number in told.items())

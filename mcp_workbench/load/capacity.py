@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mcp_workbench.contracts.model import ContractBook
 from mcp_workbench.kernel.connection import Connection
 from mcp_workbench.load.honesty import Honesty
-from mcp_workbench.load.knee import FEW_CALLS, Knee, Stage
+from mcp_workbench.load.knee import FEW_CALLS, Knee, Stage, rate_words
 from mcp_workbench.load.measuring import first_call
 from mcp_workbench.load.preparing import prepared
 from mcp_workbench.load.ramp import Ramp, RampSettings, climb
@@ -79,7 +79,7 @@ class Capacity(Report):
         """Why the knee is none of the target's; empty if it is."""
         void = [stage.rate for stage in self.stages if stage.void]
         if void and self.found.criterion is None:
-            return f"the generator was the bottleneck at {min(void):,.4g} calls/s, before the server was"
+            return f"the generator was the bottleneck at {rate_words(min(void))} calls/s, before the server was"
         return ""
 
     @property
@@ -96,12 +96,12 @@ class Capacity(Report):
             lowest = min((stage for stage in self.stages if stage.offered), key=lambda stage: stage.rate, default=None)
             if lowest is None:
                 return "nothing was measured"
-            return f"not even {lowest.rate:,.3g} calls/s hold ({lowest.verdict(self.settings.slo_p95_ms)})"
+            return f"not even {rate_words(lowest.rate)} calls/s hold ({lowest.verdict(self.settings.slo_p95_ms)})"
         if self.found.criterion == "latency":
             return f"beyond it p95 is above the {self.settings.slo_p95_ms:g} ms that are demanded"
         if self.found.criterion == "throughput":
             return f"beyond it answers do not follow what is offered{self._why_undone()}"
-        return f"all rates hold, up to {self.knee:,.4g} calls/s, the most that was asked"
+        return f"all rates hold, up to {rate_words(self.knee)} calls/s, the most that was asked"
 
     def _why_undone(self) -> str:
         above = [stage for stage in self.stages if not stage.void and stage.rate > (self.knee or 0.0)]
@@ -138,11 +138,15 @@ class Capacity(Report):
         """Return the knee, between what it lies, and what ends it."""
         name = f"{one_line(self.target, 80)} ({one_line(self.workload, 80)}; {self.conditions})"
         if self.void:
-            held = "no rate was seen to hold" if self.knee is None else f"it takes at least {self.knee:,.3g} calls/s"
+            held = (
+                "no rate was seen to hold"
+                if self.knee is None
+                else f"it takes at least {rate_words(self.knee)} calls/s"
+            )
             return f"{name}: void, {self.void}; {held}"
         if self.knee is None:
             return f"{name}: no capacity was found; {self.reason}"
-        return f"{name}: {self.knee:,.3g} calls/s{band_words(self.found)}; {self.reason}"
+        return f"{name}: {rate_words(self.knee)} calls/s{band_words(self.found)}; {self.reason}"
 
     def __str__(self) -> str:
         """Return the headline, the table and the notes as plain text."""
@@ -179,9 +183,9 @@ def band_words(knee: Knee) -> str:
     """Return between what a knee lies, in brackets; empty if nothing is sure."""
     told = []
     if knee.low is not None:
-        told.append(f"surely {knee.low:,.3g}")
+        told.append(f"surely {rate_words(knee.low)}")
     if knee.high is not None:
-        told.append(f"surely not {knee.high:,.3g}")
+        told.append(f"surely not {rate_words(knee.high)}")
     return f" ({', '.join(told)})" if told else ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mcp_workbench.charts import Chart, empty_figure, label
+from mcp_workbench.load.knee import rate_words
 from mcp_workbench.untrusted import one_line
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _mark_knee(axes: Axes, capacity: Capacity) -> None:
     if low is not None and high is not None:
         axes.axvspan(low, high, color="0.9", zorder=0)
     if capacity.knee is not None:
-        axes.axvline(capacity.knee, color="0.0", linewidth=1.2, label=f"knee: {capacity.knee:,.3g} calls/s")
+        axes.axvline(capacity.knee, color="0.0", linewidth=1.2, label=f"knee: {rate_words(capacity.knee)} calls/s")
 
 
 def capacity_price_chart(prices: CapacityPrices) -> Chart:
@@ -85,5 +86,5 @@ def capacity_price_chart(prices: CapacityPrices) -> Chart:
     axes.set_axisbelow(True)
     if drawn:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize="small")
-    told = "; ".join(f"{one_line(name, 40)}: {each.knee or 0.0:,.3g} calls/s" for name, each in drawn)
+    told = "; ".join(f"{one_line(name, 40)}: {rate_words(each.knee or 0.0)} calls/s" for name, each in drawn)
     return Chart(figure, f"Chart: the knee of each target. {told or 'nothing to draw'}")

@@ -22,6 +22,7 @@ from mcp_workbench.kernel.loop import background
 from mcp_workbench.load.capacity import Capacity, find_capacities
 from mcp_workbench.load.comparing import opened_side
 from mcp_workbench.load.driving import drive
+from mcp_workbench.load.knee import rate_words
 from mcp_workbench.load.measuring import read_contract, read_workload_word
 from mcp_workbench.load.plan import Arm, Block, Plan
 from mcp_workbench.load.preparing import Prepared, prepared
@@ -122,7 +123,7 @@ class CapacityPrices(Report):
         for name, _ in others:
             ratio = self.ratio(name)[0]
             told.append(f"{one_line(name, 40)} {'not found' if ratio is None else f'{ratio:.2f} times as much'}")
-        return f"{one_line(first, 40)} takes {capacity.knee:,.3g} calls/s; {', '.join(told)}"
+        return f"{one_line(first, 40)} takes {rate_words(capacity.knee)} calls/s; {', '.join(told)}"
 
     def facts(self) -> dict[str, Any]:
         """Return what was called, and what was found of each target."""

@@ -13,6 +13,8 @@ One disturbed stage has one vote, and stages are in order: what holds at 200 a s
 fall with the rate (isotonic regression), and the knee is where they cross 0: between the two nearest rates, on a
 logarithmic axis. The rate is what was really offered, so that the luck of the arrivals is in no vote.
 
+What is tolerated is in the knee: a server keeps up for ever with up to 5 % less.
+
 The band: stages are drawn again from those of their rate, and in each stage the tenths of its time; from each draw the
 knee is found. The greatest rate that was asked for below 97.5 % of these knees surely holds, the smallest above 97.5 %
 of them surely does not.
@@ -238,6 +240,11 @@ def _crossing(offered: Floats, votes: Floats) -> float:
     above, below = fitted[held - 1], fitted[held]
     share = above / (above - below)
     return float(rates[held - 1] * (rates[held] / rates[held - 1]) ** share)
+
+
+def rate_words(rate: float) -> str:
+    """Return a rate of three digits in words, such as ``1,460``."""
+    return f"{float(f'{rate:.3g}'):,g}"
 
 
 def read_stage(run: Run, number: int, usual_s: float) -> Stage:

@@ -2,9 +2,9 @@
 
 Milliseconds of two days cannot be compared. What is compared is how many times as long the target takes as the
 calibration server, which ran in the blocks beside the target's: the mean over the pairs of blocks of the ratio's
-logarithm. What two runs of the same code still differ by is a term of its own, ``run_sd``, once for each run; and what other
-programs did beside one run and not beside the other is another, ``foreign_sd``: work that takes processors away slows a
-server that others wait for more than the calibration server.
+logarithm. What two runs of the same code still differ by is a term of its own, ``run_sd``, once for each run; and what
+other programs did beside one run and not beside the other is another, ``foreign_sd``: work that takes processors away
+slows a server that others wait for more than the calibration server.
 """
 
 from __future__ import annotations

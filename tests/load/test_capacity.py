@@ -67,7 +67,7 @@ def capacity(stages: list[Stage], slo_p95_ms: float | None = None) -> Capacity:
     return Capacity("desk", "http, own process", "take", tuple(stages), find_knee(stages, slo_p95_ms), how)
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(most=st.floats(60, 180), repeats=st.integers(1, 3))
 def test_the_knee_lies_where_throughput_stops_following_and_within_its_band(most: float, repeats: int) -> None:
     knee = find_knee([invented(rate, most) for rate in RATES for _ in range(repeats)])
@@ -109,6 +109,9 @@ def test_stages_that_contradict_each_other_widen_the_band() -> None:
 def test_a_server_that_holds_all_that_was_asked_has_no_end_and_one_that_holds_nothing_no_knee() -> None:
     all_hold = capacity([invented(rate, 1_000) for rate in RATES])
     assert (all_hold.knee, all_hold.band) == (192, (192, None))
+    assert capacity([invented(rate, 10_000) for rate in (1_000, 1_464)]).reason.startswith(
+        "all rates hold, up to 1,460 "
+    )
     assert all_hold.reason == "all rates hold, up to 192 calls/s, the most that was asked"
     none = capacity([invented(rate, 10) for rate in RATES])
     assert (none.knee, none.band, none.ok) == (None, (None, 50), False)
@@ -149,13 +152,23 @@ def test_what_makes_no_ramp_is_refused(options: dict[str, float], words: str) ->
         RampSettings(**options)  # type: ignore[arg-type]
 
 
-def test_the_knee_of_a_server_whose_capacity_is_known_is_found() -> None:
-    with Workbench(queue_server()) as wb:
-        found = wb.capacity("take", stage=0.1, resolution=0.4, limit=5, progress=False)
+@pytest.fixture(scope="module")
+def prices() -> CapacityPrices:
+    """One ladder of a server whose capacity is known, in turns with one that takes a third of it."""
+
+    async def measured() -> CapacityPrices:
+        targets = {"bare": queue_server(), "<b>slow</b>": queue_server(3 * WORK_S)}
+        return await acapacity_prices(targets, "take", stage=0.1, resolution=0.4, limit=1, progress=False)
+
+    return asyncio.run(measured())
+
+
+def test_the_knee_of_a_server_whose_capacity_is_known_is_found(prices: CapacityPrices) -> None:
+    found = prices.capacities["bare"]
+    assert found.ok
     assert found.knee is not None
     assert MOST / 8 < found.knee < 1.2 * MOST
     assert found.reason == "beyond it answers do not follow what is offered"
-    assert found.ok
     low, high = found.band
     assert low is None or low <= found.knee
     assert high is None or high >= found.knee
@@ -166,19 +179,19 @@ def test_the_knee_of_a_server_whose_capacity_is_known_is_found() -> None:
     assert "beyond it" in repr(found.plot())
 
 
-def test_capacities_are_priced_in_turns_and_the_loop_of_the_caller_goes_on() -> None:
-    async def both() -> CapacityPrices:
-        targets = {"bare": queue_server(), "<b>slow</b>": queue_server(3 * WORK_S)}
-        return await acapacity_prices(targets, "take", stage=0.1, resolution=0.4, limit=1, progress=False)
+def test_a_search_ends_at_its_limit_and_says_so(prices: CapacityPrices) -> None:
+    assert all(any("at its limit of 1 s" in note for note in each.notes) for each in prices.capacities.values())
 
-    prices = asyncio.run(both())
+
+def test_capacities_are_priced_against_the_first_one(prices: CapacityPrices) -> None:
     rows = prices.frame
     assert rows["target"].tolist() == ["bare", "<b>slow</b>"]
-    ratio = prices.ratio("<b>slow</b>")[0]
+    ratio, low, high = prices.ratio("<b>slow</b>")
     assert ratio is not None
-    assert any("at its limit of 1 s" in note for each in prices.capacities.values() for note in each.notes)
     assert 0.1 < ratio < 0.9
+    assert low is None or high is None or low <= high
     assert prices.half_p50_ms["<b>slow</b>"] > prices.half_p50_ms["bare"]
+    assert "bare takes" in prices.headline()
     assert "<b>slow" not in prices._repr_html_()
     assert prices.plot().png().startswith(b"\x89PNG")
 

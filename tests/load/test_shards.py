@@ -28,15 +28,20 @@ from mcp_workbench.load.plan import Arm, Block, Operation, Plan, Step, Wire
 from mcp_workbench.load.shards import Shard, merged_calls, merged_honesty, run_shard, shard_plans
 from mcp_workbench.records import Outcome
 
-# Between 1 and 100 ms, so that how long a call takes is decided by what is drawn and not by the machine.
-SPREAD = [{"seconds": round(0.001 + 0.099 * at / 50, 4)} for at in range(51)]
+# Between 10 and 300 ms, so that how long a call takes is decided by what is drawn and not by the machine.
+SPREAD = [{"seconds": round(0.01 + 0.29 * at / 50, 4)} for at in range(51)]
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
     """Two worker processes of two threads each, on loopback."""
     with LocalCluster(
-        n_workers=2, threads_per_worker=2, processes=True, dashboard_address=None, host="127.0.0.1", silence_logs=50
+        n_workers=2,
+        threads_per_worker=2,
+        processes=True,
+        dashboard_address="127.0.0.1:0",
+        host="127.0.0.1",
+        silence_logs=50,
     ) as running:
         yield running
 
@@ -114,7 +119,7 @@ def until(true: Callable[[], object]) -> None:
 def test_one_shard_and_four_at_the_same_rate_give_the_same_percentiles(bench: Workbench, cluster: LocalCluster) -> None:
     one, four = (
         bench.baseline(
-            "slow", SPREAD, rate=350, duration=0.8, warm_up=0.1, cluster=cluster, shards=shards, progress=False
+            "slow", SPREAD, rate=400, duration=0.6, warm_up=0, cluster=cluster, shards=shards, progress=False
         )
         for shards in (1, 4)
     )
@@ -122,7 +127,7 @@ def test_one_shard_and_four_at_the_same_rate_give_the_same_percentiles(bench: Wo
         (low, high), (other_low, other_high) = (interval_ms(each.whole.latency, percent) for each in (one, four))
         assert max(low, other_low) <= min(high, other_high), percent
     assert one.conditions == four.conditions
-    assert four.conditions.rate == 350
+    assert four.conditions.rate == 400
     assert four.honesty.notes[0].startswith("the load was made by 4 shards on 2 workers of 1 machine")
     assert four.calibration is None
 
