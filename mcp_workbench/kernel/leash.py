@@ -66,7 +66,7 @@ def leash() -> Leash:
 
 
 def end_marked(mark: str, variable: str = MARK) -> int:
-    """End every process that carries ``mark`` in ``variable``: first asked, then killed. Returns how many there were."""
+    """End every process that carries ``mark`` in ``variable``: first asked, then killed; return how many there were."""
     import psutil
 
     marked = []
