@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from mcp_workbench.kernel.starting_points import starting_points
     from mcp_workbench.kernel.tracing import Trace
     from mcp_workbench.load.baseline import Baseline
+    from mcp_workbench.load.capacity import Capacity
+    from mcp_workbench.load.capacity_prices import CapacityPrices, acapacity_prices, capacity_prices
     from mcp_workbench.load.comparison import Comparison
     from mcp_workbench.load.gate import GateResult, GateSettings, read_gate
     from mcp_workbench.load.history import History
@@ -96,6 +98,8 @@ _HOMES = {
     "kernel.starting_points": ("starting_points",),
     "kernel.tracing": ("Trace",),
     "load.baseline": ("Baseline",),
+    "load.capacity": ("Capacity",),
+    "load.capacity_prices": ("CapacityPrices", "acapacity_prices", "capacity_prices"),
     "load.comparison": ("Comparison",),
     "load.gate": ("GateResult", "GateSettings", "read_gate"),
     "load.history": ("History",),
@@ -121,6 +125,8 @@ __all__ = [
     "CallRecord",
     "CallResult",
     "CallTimeoutError",
+    "Capacity",
+    "CapacityPrices",
     "Chooser",
     "ClosedError",
     "Comparison",
@@ -157,12 +163,14 @@ __all__ = [
     "Workbench",
     "WorkbenchError",
     "Workload",
+    "acapacity_prices",
     "acompare",
     "allow_nested_loops",
     "aprice_list",
     "aserve",
     "aside_by_side",
     "audit_book",
+    "capacity_prices",
     "compare",
     "compare_books",
     "current_call",
