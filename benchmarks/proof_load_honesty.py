@@ -18,6 +18,8 @@ from bench_load_generator import ARGUMENTS, ECHO, EXAMPLE, listening
 
 from mcp_workbench import Baseline, Workbench
 
+# Faster than the generator: a server that is not would be the bottleneck itself.
+INSTANT = EXAMPLE.with_name("instant_server.py")
 STALL_S, EVERY_S, RATE = 0.3, 1.5, 100
 STALLING = f"""
 EVERY_S, STALL_S = {EVERY_S}, {STALL_S}
@@ -101,10 +103,10 @@ def rates(seconds: float) -> bool:
 
 def saturation(runs: int) -> bool:
     void: list[tuple[bool, float]] = []
-    with listening(sys.executable, "-c", ECHO) as url, Workbench(url) as bench:
+    with listening(sys.executable, str(INSTANT)) as url, Workbench(url) as bench:
         for number in range(runs):
             hard = {"rate": 60_000} if number % 2 else {"rate": 50_000, "arrivals": "constant"}
-            found = measured(bench, duration=2, **hard)
+            found = bench.baseline("nothing", duration=2, calibrated=False, progress=False, **hard)
             void.append((bool(found.void), found.honesty.generator_share))
     good = told(
         f"saturated generator: void {sum(each for each, _ in void)} times of {runs}, generator "
