@@ -28,7 +28,7 @@ from mcp_workbench import ContractBook, ToolContract, serve
 from mcp_workbench.contracts.model import ServerIdentity
 from mcp_workbench.controls import harden
 from mcp_workbench.desk import contract_file, incident_desk
-from mcp_workbench.load.prices import price_list
+from mcp_workbench.load.samples.prices import price_list
 
 HTTP_BOUND = 1.10
 CALLS_A_BLOCK = 10

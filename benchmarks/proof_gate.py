@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mcp_workbench import Workbench, compare
-from mcp_workbench.load.comparison import Comparison
+from mcp_workbench.load.comparisons.comparison import Comparison
 
 SERVER = str(Path(__file__).with_name("gate_server.py"))
 BASE_MS = 1.0

@@ -13,7 +13,7 @@ from distributed import LocalCluster
 from scipy.stats import binom
 
 from mcp_workbench import Workbench
-from mcp_workbench.load.histograms import Histogram
+from mcp_workbench.load.baselines.histograms import Histogram
 
 SPREAD = [{"seconds": round(0.01 + 0.29 * at / 50, 4)} for at in range(51)]
 

@@ -42,18 +42,18 @@ if TYPE_CHECKING:
     from mcp_workbench.kernel.session import Session
     from mcp_workbench.kernel.starting_points import starting_points
     from mcp_workbench.kernel.tracing import Trace
-    from mcp_workbench.load.baseline import Baseline
-    from mcp_workbench.load.capacity import Capacity
-    from mcp_workbench.load.capacity_prices import CapacityPrices, acapacity_prices, capacity_prices
-    from mcp_workbench.load.comparison import Comparison
-    from mcp_workbench.load.gate import GateResult, GateSettings, read_gate
-    from mcp_workbench.load.history import History
+    from mcp_workbench.load.baselines.baseline import Baseline
+    from mcp_workbench.load.baselines.history import History
+    from mcp_workbench.load.baselines.trend import Trend, trend
+    from mcp_workbench.load.capacities.capacity import Capacity
+    from mcp_workbench.load.capacities.capacity_prices import CapacityPrices, acapacity_prices, capacity_prices
+    from mcp_workbench.load.comparisons.comparison import Comparison
+    from mcp_workbench.load.comparisons.gate import GateResult, GateSettings, read_gate
+    from mcp_workbench.load.comparisons.verdicts import Verdict
     from mcp_workbench.load.measurable import acompare, compare
-    from mcp_workbench.load.prices import PriceList, aprice_list, price_list
-    from mcp_workbench.load.summary import Summary
-    from mcp_workbench.load.trend import Trend, trend
-    from mcp_workbench.load.verdicts import Verdict
-    from mcp_workbench.load.workload import Workload, read_workload
+    from mcp_workbench.load.samples.prices import PriceList, aprice_list, price_list
+    from mcp_workbench.load.samples.summary import Summary
+    from mcp_workbench.load.workloads.workload import Workload, read_workload
     from mcp_workbench.records import CallRecord, Outcome
     from mcp_workbench.starters.copying import new_server, starter_servers
     from mcp_workbench.verify.side_by_side import SideBySide, aside_by_side, side_by_side

@@ -161,7 +161,7 @@ def test_only_pictures_need_matplotlib_and_never_its_windows() -> None:
     using = {
         name: {each for each in imported(file) if each.split(".")[0] == "matplotlib"} for name, file in FILES.items()
     }
-    assert {name for name, modules in using.items() if modules} == {"charts", "load.charts"}
+    assert {name for name, modules in using.items() if modules} == {"charts", "load.samples.charts"}
     assert not any("pyplot" in module for modules in using.values() for module in modules)
 
 

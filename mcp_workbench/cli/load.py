@@ -33,11 +33,11 @@ from mcp_workbench.errors import FileError, UsageError
 from mcp_workbench.untrusted import one_line
 
 if TYPE_CHECKING:
-    from mcp_workbench.load.baseline import Baseline
-    from mcp_workbench.load.comparison import Comparison
-    from mcp_workbench.load.gate import GateResult
+    from mcp_workbench.load.baselines.baseline import Baseline
+    from mcp_workbench.load.comparisons.comparison import Comparison
+    from mcp_workbench.load.comparisons.gate import GateResult
     from mcp_workbench.load.measurable import LoadOptions
-    from mcp_workbench.load.workload import Workload
+    from mcp_workbench.load.workloads.workload import Workload
 
 
 class Arrivals(StrEnum):
@@ -144,7 +144,7 @@ def baseline(
     then.
     """
     from mcp_workbench.contracts.files import read_book
-    from mcp_workbench.load.history import History
+    from mcp_workbench.load.baselines.history import History
     from mcp_workbench.load.measurable import read_load
 
     called = _workload(tool, arguments, workload)
@@ -212,7 +212,7 @@ def compare(
     """
     from mcp_workbench.contracts.files import read_book
     from mcp_workbench.load.comparing import baseline_file
-    from mcp_workbench.load.gate import read_gate
+    from mcp_workbench.load.comparisons.gate import read_gate
     from mcp_workbench.load.measurable import compare as compare_sides
 
     called = _workload(tool, arguments, workload)
@@ -256,8 +256,8 @@ def gate(
 
     Without THRESHOLDS no more than 1 % of the calls may fail.
     """
-    from mcp_workbench.load.baseline import Baseline
-    from mcp_workbench.load.gate import judge, read_gate
+    from mcp_workbench.load.baselines.baseline import Baseline
+    from mcp_workbench.load.comparisons.gate import judge, read_gate
 
     settings = read_gate(thresholds)
     measured = Baseline.load(file)
@@ -285,8 +285,8 @@ def trend(
     as_json: AsJson = False,
 ) -> None:
     """Show one figure over the releases of a history, and where it changed for good. Exit code 0, whatever it shows."""
-    from mcp_workbench.load.history import History
-    from mcp_workbench.load.trend import trend as trend_of
+    from mcp_workbench.load.baselines.history import History
+    from mcp_workbench.load.baselines.trend import trend as trend_of
 
     if not file.exists():
         raise UsageError(
@@ -304,7 +304,7 @@ LOAD_COMMANDS: Final[tuple[Callable[..., None], ...]] = (baseline, compare, gate
 
 
 def _workload(tool: str | None, arguments: str | None, file: Path | None) -> Workload | None:
-    from mcp_workbench.load.workload import one_call, read_workload
+    from mcp_workbench.load.workloads.workload import one_call, read_workload
 
     if file is not None:
         if tool is not None or arguments is not None:
@@ -320,8 +320,8 @@ def _workload(tool: str | None, arguments: str | None, file: Path | None) -> Wor
 
 
 def _arguments(text: str | None) -> Any:
-    from mcp_workbench.load.argument_files import FILE_ENDINGS
-    from mcp_workbench.load.workload import EXAMPLES, GENERATED
+    from mcp_workbench.load.workloads.argument_files import FILE_ENDINGS
+    from mcp_workbench.load.workloads.workload import EXAMPLES, GENERATED
 
     if text is None or text in (EXAMPLES, GENERATED) or text.endswith(FILE_ENDINGS):
         return text

@@ -15,8 +15,8 @@ from mcp_types import CallToolResult, Tool
 from pydantic import ValidationError
 
 from mcp_workbench.contracts.schemas.evaluation import conforms
+from mcp_workbench.load.baselines.honesty import FLAGGED_SHARE, VOID_SHARE, Honesty
 from mcp_workbench.load.generator.answers import read_message
-from mcp_workbench.load.honesty import FLAGGED_SHARE, VOID_SHARE, Honesty
 from mcp_workbench.load.measured import Calls
 from mcp_workbench.load.run import Run
 

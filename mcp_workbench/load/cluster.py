@@ -19,13 +19,13 @@ from mcp_workbench.contracts.model import ContractBook
 from mcp_workbench.errors import UnreachableError, UsageError, WorkbenchError
 from mcp_workbench.kernel.connection import Connection
 from mcp_workbench.kernel.targets import UrlTarget
-from mcp_workbench.load.baseline import Baseline, baseline_of
+from mcp_workbench.load.baselines.baseline import Baseline, baseline_of
 from mcp_workbench.load.measuring import Load, conditions_of, first_call
 from mcp_workbench.load.plan import Arm, Plan
 from mcp_workbench.load.preparing import prepared
-from mcp_workbench.load.resolving import resolve
 from mcp_workbench.load.shards import Shard, merged_calls, merged_honesty, shard_plans
-from mcp_workbench.load.workload import Workload
+from mcp_workbench.load.workloads.resolving import resolve
+from mcp_workbench.load.workloads.workload import Workload
 from mcp_workbench.progress import Progress
 from mcp_workbench.untrusted import one_line
 

@@ -14,16 +14,16 @@ from mcp_workbench.kernel.connection import Connection, Limits
 from mcp_workbench.kernel.listings import unknown_tool
 from mcp_workbench.kernel.targets import read_target
 from mcp_workbench.load.assessing import assess
-from mcp_workbench.load.baseline import Baseline
-from mcp_workbench.load.comparison import Comparison, compare_calls, refuse_other_population
+from mcp_workbench.load.baselines.baseline import Baseline
+from mcp_workbench.load.comparisons.comparison import Comparison, compare_calls, refuse_other_population
+from mcp_workbench.load.comparisons.gate import GateSettings
+from mcp_workbench.load.comparisons.stored import compare_stored
 from mcp_workbench.load.driving import Listener, drive
-from mcp_workbench.load.gate import GateSettings
 from mcp_workbench.load.measuring import Load, as_measured, conditions_of, first_call, measure
 from mcp_workbench.load.plan import Arm, Block, Plan
 from mcp_workbench.load.preparing import Prepared, prepared
-from mcp_workbench.load.resolving import resolve
-from mcp_workbench.load.stored import compare_stored
-from mcp_workbench.load.workload import Workload
+from mcp_workbench.load.workloads.resolving import resolve
+from mcp_workbench.load.workloads.workload import Workload
 from mcp_workbench.progress import Progress
 from mcp_workbench.records import CallLog
 from mcp_workbench.untrusted import one_line

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp_workbench.contracts.model import ContractBook
-    from mcp_workbench.load.baseline import Baseline
-    from mcp_workbench.load.capacity import Capacity
-    from mcp_workbench.load.comparison import Comparison
+    from mcp_workbench.load.baselines.baseline import Baseline
+    from mcp_workbench.load.capacities.capacity import Capacity
+    from mcp_workbench.load.comparisons.comparison import Comparison
+    from mcp_workbench.load.comparisons.gate import GateSettings
     from mcp_workbench.load.driving import Live
-    from mcp_workbench.load.gate import GateSettings
     from mcp_workbench.load.measuring import Load
-    from mcp_workbench.load.summary import Summary
-    from mcp_workbench.load.workload import Workload
+    from mcp_workbench.load.samples.summary import Summary
+    from mcp_workbench.load.workloads.workload import Workload
 
 Arguments = dict[str, Any] | Sequence[dict[str, Any]] | str | None
 
@@ -242,7 +242,7 @@ class Measurable:
 
     def summary(self) -> Summary:
         """Return, for each tool called so far, count, error rate by outcome and latency percentiles."""
-        from mcp_workbench.load.summary import summarise
+        from mcp_workbench.load.samples.summary import summarise
 
         dropped = self.session.log.dropped
         note = f"the oldest {dropped:,} records were dropped to save memory" if dropped else ""
@@ -251,7 +251,7 @@ class Measurable:
     async def _sample(
         self, tool: str, arguments: dict[str, Any], calls: int, warm_up: int, progress: Progress | None
     ) -> Summary:
-        from mcp_workbench.load.sampling import Plan, sample
+        from mcp_workbench.load.samples.sampling import Plan, sample
 
         plan = Plan(tool, arguments, calls, warm_up)
         await self._known(tool)
@@ -402,9 +402,9 @@ class Measurable:
         seed: int,
         progress: Progress | None,
     ) -> Capacity:
-        from mcp_workbench.load.capacity import find_capacity
+        from mcp_workbench.load.capacities.capacity import find_capacity
+        from mcp_workbench.load.capacities.ramp import RampSettings
         from mcp_workbench.load.measuring import read_contract, read_workload_word
-        from mcp_workbench.load.ramp import RampSettings
 
         settings = RampSettings(*chosen, seed=seed)
         if tool is not None:
@@ -469,7 +469,7 @@ async def _comparison(
     options: LoadOptions,
 ) -> Comparison:
     from mcp_workbench.load.comparing import compared
-    from mcp_workbench.load.gate import GateSettings, read_gate
+    from mcp_workbench.load.comparisons.gate import GateSettings, read_gate
     from mcp_workbench.load.measuring import read_contract, read_workload_word
 
     called = None if tool is None and workload is None else read_workload_word(tool, arguments, workload)

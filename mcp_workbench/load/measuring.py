@@ -15,15 +15,15 @@ from mcp_workbench.contracts.model import ContractBook
 from mcp_workbench.errors import CallTimeoutError, UsageError
 from mcp_workbench.kernel.connection import Connection
 from mcp_workbench.load.assessing import assess
-from mcp_workbench.load.baseline import Baseline, baseline_of
+from mcp_workbench.load.baselines.baseline import Baseline, baseline_of
+from mcp_workbench.load.baselines.conditions import Conditions
 from mcp_workbench.load.calibration import calibration_block, calibration_identity, calibration_server
-from mcp_workbench.load.comparison import refuse_other_population
-from mcp_workbench.load.conditions import Conditions
+from mcp_workbench.load.comparisons.comparison import refuse_other_population
 from mcp_workbench.load.driving import Listener, drive
 from mcp_workbench.load.plan import Arm, Arrivals, Block, Operation, Plan, Step
 from mcp_workbench.load.preparing import Prepared, prepared
-from mcp_workbench.load.resolving import Resolved, resolve
-from mcp_workbench.load.workload import Workload, one_call, read_workload
+from mcp_workbench.load.workloads.resolving import Resolved, resolve
+from mcp_workbench.load.workloads.workload import Workload, one_call, read_workload
 from mcp_workbench.progress import Progress
 from mcp_workbench.records import read_arguments
 

@@ -17,7 +17,7 @@ from mcp_types import Tool
 from mcp_workbench.kernel.connection import Connection
 from mcp_workbench.kernel.hosting import HostedServer
 from mcp_workbench.kernel.targets import CommandTarget, ServerTarget, UrlTarget, find_program, search_path
-from mcp_workbench.load.conditions import Placement
+from mcp_workbench.load.baselines.conditions import Placement
 from mcp_workbench.load.generator.speaking import is_modern
 from mcp_workbench.load.plan import Wire
 from mcp_workbench.records import Transport

@@ -22,8 +22,8 @@ from mcp_types import Tool
 
 from mcp_workbench.errors import UsageError, WorkbenchError
 from mcp_workbench.load.assessing import assess
+from mcp_workbench.load.baselines.honesty import Honesty
 from mcp_workbench.load.driving import drive
-from mcp_workbench.load.honesty import Honesty
 from mcp_workbench.load.measured import Calls
 from mcp_workbench.load.plan import Block, Plan
 from mcp_workbench.load.run import Run

@@ -17,8 +17,8 @@ import pytest
 
 from mcp_workbench import Workbench
 from mcp_workbench.cli.terminal import FOUND, UNDECIDED
-from mcp_workbench.load.baseline import Baseline
-from mcp_workbench.load.history import History
+from mcp_workbench.load.baselines.baseline import Baseline
+from mcp_workbench.load.baselines.history import History
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -16,12 +16,12 @@ from mcp.server.mcpserver import MCPServer
 
 from mcp_workbench import Workbench
 from mcp_workbench.errors import FileError, UnknownToolError, UsageError, VoidRunError
-from mcp_workbench.load.baseline import Baseline
+from mcp_workbench.load.baselines.baseline import Baseline
+from mcp_workbench.load.comparisons.gate import GateSettings
+from mcp_workbench.load.comparisons.verdicts import Verdict
 from mcp_workbench.load.driving import Live
-from mcp_workbench.load.gate import GateSettings
 from mcp_workbench.load.measurable import compare
-from mcp_workbench.load.verdicts import Verdict
-from mcp_workbench.load.workload import CallShare, Flow, FlowStep, Workload
+from mcp_workbench.load.workloads.workload import CallShare, Flow, FlowStep, Workload
 from mcp_workbench.records import Outcome
 
 FILE = Path(__file__).parents[1] / "example_servers.py"

@@ -20,8 +20,8 @@ from mcp.server.mcpserver import MCPServer
 from mcp_workbench import Workbench
 from mcp_workbench.errors import UnreachableError, UsageError, WorkbenchError
 from mcp_workbench.load import cluster as cluster_module
-from mcp_workbench.load.figures import figures_of, merge_figures
-from mcp_workbench.load.honesty import Honesty
+from mcp_workbench.load.baselines.figures import figures_of, merge_figures
+from mcp_workbench.load.baselines.honesty import Honesty
 from mcp_workbench.load.measured import Calls
 from mcp_workbench.load.plan import Arm, Block, Operation, Plan, Step, Wire
 from mcp_workbench.load.shards import Shard, merged_calls, merged_honesty, run_shard, shard_plans

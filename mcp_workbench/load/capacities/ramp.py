@@ -1,0 +1,303 @@
+"""The ramp: which rates are offered to a target, one after the other, until its knee lies between two of them.
+
+::
+
+    burst       a closed loop for a moment: about how much the target takes
+    ladder      rising rates, each 1.4 times the one before, from a third of that until one does not hold
+    steps       the rates between the last that held and the first that did not, as close as is asked for, three
+                stages each in a shuffled order
+
+Each of these is one run of the generator, over one connection: looking at each stage before the next one is chosen
+would cost a process and a connection a stage. Where the steps leave the knee open, further ones follow, once. Several
+targets take turns within each run, so that whatever the machine does meets all of them alike.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Final
+
+from mcp_workbench.errors import UnreachableError, UsageError
+from mcp_workbench.load.assessing import assess
+from mcp_workbench.load.baselines.honesty import Honesty
+from mcp_workbench.load.capacities.knee import Knee, Stage, find_knee, read_stage
+from mcp_workbench.load.driving import drive
+from mcp_workbench.load.plan import Arm, Block, Operation, Plan
+from mcp_workbench.load.preparing import Prepared
+from mcp_workbench.load.run import Run
+from mcp_workbench.progress import Progress
+from mcp_workbench.untrusted import one_line
+
+WARM_UP_S: Final = 0.3
+"""How long one user calls each target before a run's first stage."""
+
+_RUNG: Final = 1.4
+_RUNGS: Final = 4
+_REPEATS: Final = 3
+_MOST_STEPS: Final = 5
+_MOST_RUNS: Final = 9
+_MOST_REFINEMENTS: Final = 2
+_WIDE: Final = 4
+_BURST_USERS: Final = 16
+_BURST_S: Final = 1.0
+_LEAST_CALLS: Final = 40
+_LONGEST: Final = 3
+_LEAST_RATE: Final = 0.1
+_MOST_RATE: Final = 100_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class RampSettings:
+    """How a ramp is made.
+
+    Attributes:
+        start_rate: where it begins, in operations a second; a third of what a burst achieves if ``None``.
+        max_rate: beyond which nothing is asked.
+        slo_p95_ms: what p95 from the intended start may be; only throughput is judged if ``None``.
+        stage_s: how long a stage is; up to three times as long where it would have less than 40 calls.
+        resolution: how far apart the closest rates are, as a share.
+        limit_s: for each target, after how long no further run is begun.
+        timeout_s: after which a call is given up; a backlog is gone after that.
+        max_in_flight: how many calls may be unanswered at once.
+        seed: of all that is drawn.
+
+    Raises:
+        UsageError: a figure that makes no ramp.
+    """
+
+    start_rate: float | None = None
+    max_rate: float = 20_000.0
+    slo_p95_ms: float | None = None
+    stage_s: float = 2.0
+    resolution: float = 0.1
+    limit_s: float = 180.0
+    timeout_s: float = 5.0
+    max_in_flight: int = 512
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no ramp."""
+        for name, least, most, of in (
+            ("start_rate", _LEAST_RATE, _MOST_RATE, "calls a second"),
+            ("max_rate", _LEAST_RATE, _MOST_RATE, "calls a second"),
+            ("slo_p95_ms", 0.01, 3_600_000, "milliseconds"),
+            ("stage_s", 0.1, 600, "seconds"),
+            ("resolution", 0.01, 0.4, "a share"),
+            ("limit_s", 1, 86_400, "seconds"),
+            ("timeout_s", 0.05, 600, "seconds"),
+        ):
+            value = getattr(self, name)
+            if value is None and name in ("start_rate", "slo_p95_ms"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+                raise UsageError(f"{name}={value!r} makes no ramp; give {of} from {least:g} to {most:,}")
+        most_calls = self.max_in_flight
+        if isinstance(most_calls, bool) or not isinstance(most_calls, int) or not 1 <= most_calls <= 100_000:
+            raise UsageError(f"max_in_flight={most_calls!r} makes no ramp; give a whole number from 1 to 100,000")
+        if self.start_rate is not None and self.start_rate > self.max_rate:
+            raise UsageError(
+                f"start_rate={self.start_rate:g} lies above max_rate={self.max_rate:g}; begin below where it ends"
+            )
+
+    def seconds(self, rate: float) -> float:
+        """Return how long a stage at this rate is."""
+        return min(max(self.stage_s, _LEAST_CALLS / rate), _LONGEST * self.stage_s)
+
+
+@dataclass(slots=True)
+class Ramp:
+    """What is known of one target so far.
+
+    Attributes:
+        ready: the target.
+        operations: what is done with it.
+        settings: how the ramp is made.
+        stages: those that were made, in their order.
+        honesty: how the load of the last run was made.
+        ended: why nothing more is asked; empty while something is.
+    """
+
+    ready: Prepared
+    operations: tuple[Operation, ...]
+    settings: RampSettings
+    stages: list[Stage] = field(default_factory=list)
+    honesty: Honesty | None = None
+    ended: str = ""
+    _refined: int = 0
+
+    def knee(self) -> Knee:
+        """Return the knee as far as it is known."""
+        return find_knee(self.stages, self.settings.slo_p95_ms, seed=self.settings.seed)
+
+    def first_rates(self, burst: float | None) -> list[float]:
+        """Return the ladder that is asked for first; ``burst`` is what a closed loop achieved."""
+        if burst is None:
+            assert self.settings.start_rate is not None
+            return self._up(self.settings.start_rate)
+        most = max(burst, _LEAST_RATE)
+        rungs = math.ceil(math.log(1.25 * 3) / math.log(_RUNG)) + 1
+        return self._up(max(most / 3, _LEAST_RATE), rungs)
+
+    def next_rates(self) -> list[float]:
+        """Return what is asked for next, in this order; empty once the knee is found, or cannot be."""
+        told = [stage for stage in self.stages if stage.offered and not stage.void]
+        rates = sorted({stage.rate for stage in told})
+        void = [stage.rate for stage in self.stages if stage.void]
+        knee = self.knee()
+        if knee.rate is None:
+            if not told or rates[0] <= _LEAST_RATE:
+                return []
+            # Where no call ends well, fewer calls do not help.
+            lowest = [stage for stage in told if stage.rate == rates[0]]
+            return self._down(rates[0]) if any(stage.ended_well for stage in lowest) else []
+        if knee.criterion is None:
+            # All hold: higher, unless that is not wanted, or the generator cannot.
+            top = rates[-1]
+            if top >= self.settings.max_rate or any(rate > top for rate in void):
+                return []
+            return self._up(top * _RUNG)
+        if self._refined >= _MOST_REFINEMENTS:
+            return []
+        step = 1 + self.settings.resolution
+        below = max((rate for rate in rates if rate <= knee.rate), default=rates[0])
+        above = min((rate for rate in rates if rate > knee.rate), default=rates[-1])
+        if self._refined:
+            if knee.low is not None and knee.high is not None and knee.high / knee.low <= step**_WIDE * 1.001:
+                return []
+            below = knee.low if knee.low is not None else max(rates[0] / _RUNG, _LEAST_RATE)
+            above = knee.high if knee.high is not None else min(rates[-1] * _RUNG, self.settings.max_rate)
+        self._refined += 1
+        return self._steps(below, above)
+
+    def _steps(self, below: float, above: float) -> list[float]:
+        steps = math.ceil(math.log(above / below) / math.log(1 + self.settings.resolution) - 1e-6)
+        steps = min(max(steps, 1), _MOST_STEPS)
+        rates = [_tidy(below * (above / below) ** (at / steps)) for at in range(steps + 1)] * _REPEATS
+        random.Random(self.settings.seed + len(self.stages)).shuffle(rates)  # noqa: S311 - an order, no secret
+        return rates
+
+    def _up(self, rate: float, rungs: int = _RUNGS) -> list[float]:
+        rates = [_tidy(rate * _RUNG**at) for at in range(rungs)]
+        inside = [each for each in rates if each < self.settings.max_rate]
+        return inside if len(inside) == len(rates) else [*inside, self.settings.max_rate]
+
+    def _down(self, rate: float) -> list[float]:
+        # Faster than it goes up: a server that is asked for too much takes its time to say so.
+        return [_tidy(max(rate / 2**at, _LEAST_RATE)) for at in range(_RUNGS - 1, 0, -1)]
+
+
+def _tidy(rate: float) -> float:
+    """Return a rate of three digits, which repeated stages share and people can read."""
+    return float(f"{rate:.3g}")
+
+
+async def climb(ramps: Mapping[str, Ramp], progress: Progress | None = None) -> list[str]:
+    """Offer rising rates to all targets in turns until the knee of each is found; the caller is on the background loop.
+
+    Args:
+        ramps: the targets by name; their stages are added to them.
+        progress: told of thousandths.
+
+    Returns:
+        What a reader should know besides.
+
+    Raises:
+        UnreachableError: a target is not there.
+        WorkbenchError: the generator failed.
+    """
+    shown = _Portions(progress)
+    begun_s = time.monotonic()
+    settings = next(iter(ramps.values())).settings
+    bursts: dict[str, float | None] = dict.fromkeys(ramps)
+    if settings.start_rate is None:
+        bursts |= await _burst(ramps, shown)
+    wanted = {name: ramp.first_rates(bursts[name]) for name, ramp in ramps.items()}
+    for _ in range(_MOST_RUNS):
+        asked = {name: rates for name, rates in wanted.items() if rates}
+        if not asked:
+            return []
+        planned_s = sum(settings.seconds(rate) for rates in asked.values() for rate in rates)
+        if any(ramp.stages for ramp in ramps.values()) and (
+            time.monotonic() - begun_s + planned_s > settings.limit_s * len(ramps)
+        ):
+            return [
+                f"the search ended at its limit of {settings.limit_s:g} s, before the band was as narrow as it may be"
+            ]
+        try:
+            await _offer({name: ramps[name] for name in asked}, asked, shown)
+        except UnreachableError as error:
+            if not any(ramp.stages for ramp in ramps.values()):
+                raise
+            return [f"the search ended early, because after some stages a target was gone: {error}"]
+        wanted = {name: ramps[name].next_rates() for name in asked}
+    return ["the search ended before the knee was narrowed down, because its stages contradict each other"]
+
+
+async def _burst(ramps: Mapping[str, Ramp], shown: _Portions) -> dict[str, float | None]:
+    """Return how many operations a second each target achieves in a closed loop."""
+    seconds = min(_BURST_S, next(iter(ramps.values())).settings.stage_s)
+    blocks = []
+    for arm in range(len(ramps)):
+        blocks += [Block(arm, WARM_UP_S, None, 1, "warm-up"), Block(arm, seconds, None, _BURST_USERS)]
+    run = await _driven(ramps, blocks, shown)
+    found: dict[str, float | None] = {}
+    for arm, name in enumerate(ramps):
+        (number,) = run.measured_blocks(arm)
+        book = run.books[number]
+        calls = run.calls(arm)
+        well = int((~calls.failed).sum()) / max(len(calls), 1)
+        found[name] = well * book.offered / ((book.ended_ns - book.begun_ns) / 1e9)
+    return found
+
+
+async def _offer(ramps: Mapping[str, Ramp], asked: Mapping[str, Sequence[float]], shown: _Portions) -> None:
+    """Make one stage for each rate that is asked for; the first ones of all targets, then the second ones."""
+    dice = random.Random(sum(map(len, asked.values())))  # noqa: S311 - an order, no secret
+    blocks = [Block(arm, WARM_UP_S, None, 1, "warm-up") for arm in range(len(ramps))]
+    settings = next(iter(ramps.values())).settings
+    for rates in zip_longest(*asked.values()):
+        turn = [Block(arm, settings.seconds(rate), rate, None) for arm, rate in enumerate(rates) if rate is not None]
+        dice.shuffle(turn)
+        blocks += turn
+    run = await _driven(ramps, blocks, shown)
+    for arm, ramp in enumerate(ramps.values()):
+        book = run.books[arm]
+        # For one user alone nothing waits; an operation of a mix may well take twice as long as another.
+        usual_s = 2 * (book.ended_ns - book.begun_ns) / 1e9 / max(1, book.offered)
+        for number in run.measured_blocks(arm):
+            ramp.stages.append(read_stage(run, number, min(usual_s, blocks[number].seconds / 2)))
+        ramp.honesty = assess(run, [arm], run.calls(arm), ramp.ready.tools)
+
+
+async def _driven(ramps: Mapping[str, Ramp], blocks: Sequence[Block], shown: _Portions) -> Run:
+    settings = next(iter(ramps.values())).settings
+    arms = tuple(Arm(one_line(name, 80), ramp.ready.wire, ramp.operations) for name, ramp in ramps.items())
+    plan = Plan(arms, tuple(blocks), "poisson", settings.timeout_s, settings.max_in_flight, settings.seed)
+    return await drive(plan, servers=[ramp.ready.server for ramp in ramps.values()], progress=shown.next())
+
+
+class _Portions:
+    """Progress over runs whose number is not known: each run takes a part of what is left."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._done = 0.0
+        self._share = 0.05
+
+    def next(self) -> Progress | None:
+        """Return what the next run tells its progress."""
+        begun, share = self._done, self._share
+        self._done, self._share = begun + share * (1 - begun), 0.5
+        if self._progress is None:
+            return None
+        told = self._progress
+
+        def tell(done: int, total: int) -> None:
+            told(round(1_000 * (begun + share * (1 - begun) * done / max(total, 1))), 1_000)
+
+        return tell

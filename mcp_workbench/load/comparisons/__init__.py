@@ -1,0 +1,1 @@
+"""Whether a candidate is slower: statistics, verdicts, the gate."""

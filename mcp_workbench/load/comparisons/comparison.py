@@ -1,0 +1,278 @@
+"""Two arms that were called in turns, compared: regression, no regression, or not enough data to say.
+
+A verdict rests on three measures of all calls together. p50 says whether calls are slower; the slow end, p97 to p99,
+whether the slow ones are, which p50 does not see; errors, whether more of them fail. p25 is shown beside p50 and
+decides nothing. With several tools each one's p50 and errors are judged too, at a confidence that makes up for their
+number, and can only add a regression.
+
+A regression needs an interval that lies wholly above a margin. What processes differ by for as long as they live is in
+that interval: one over blocks alone is too narrow, and calls two processes of the same code a regression of each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from mcp_workbench.errors import UsageError
+from mcp_workbench.junit import Case, junit_xml
+from mcp_workbench.load.baselines.conditions import Conditions
+from mcp_workbench.load.baselines.honesty import Honesty
+from mcp_workbench.load.comparisons.findings import (
+    P25,
+    P50,
+    TAIL,
+    Finding,
+    judged_errors,
+    judged_ratio,
+    needed_words,
+    only_as_regression,
+    p50_bounds,
+    tail_bounds,
+)
+from mcp_workbench.load.comparisons.gate import GateSettings
+from mcp_workbench.load.comparisons.statistics import bootstrap_ratios, error_difference
+from mcp_workbench.load.comparisons.verdicts import Verdict, worst
+from mcp_workbench.load.measured import Calls
+from mcp_workbench.records import Outcome
+from mcp_workbench.reports import Report
+from mcp_workbench.tables import Table, table
+from mcp_workbench.untrusted import one_line
+
+if TYPE_CHECKING:
+    from mcp_workbench.charts import Chart
+
+TRUST_LIVE: Final = ""
+"""How often live comparisons were right, in words; from ``benchmarks/RESULTS.md``."""
+
+_JUDGED_TOOLS: Final = 20
+_COLUMNS = ["measure", "tool", "baseline", "candidate", "change", "from", "to", "verdict"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison(Report):
+    """A candidate against a baseline.
+
+    Attributes:
+        findings: one a measure, those of all calls together first.
+        settings: between what they were judged.
+        conditions: under which both were measured: the baseline's, then the candidate's.
+        processes: how many processes of the baseline, and of the candidate, were measured.
+        seconds: how long each arm was measured.
+        names: what the two are called.
+        void: why the run means nothing; empty if it does.
+        outcomes: for each outcome but ``ok`` that occurred, how many calls of the baseline and of the candidate.
+        trust: how often such comparisons were right when that was measured, in words.
+    """
+
+    findings: tuple[Finding, ...]
+    settings: GateSettings
+    conditions: tuple[Conditions, Conditions]
+    processes: tuple[int, int]
+    seconds: float
+    names: tuple[str, str] = ("baseline", "candidate")
+    void: tuple[str, ...] = ()
+    outcomes: tuple[tuple[Outcome, int, int], ...] = ()
+    trust: str = TRUST_LIVE
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of the whole; a void run decides nothing."""
+        return Verdict.NOT_ENOUGH if self.void else worst(each.verdict for each in self.findings if each.decides)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no regression, and data enough to say so."""
+        return self.verdict is Verdict.NO_REGRESSION
+
+    @property
+    def exit_code(self) -> int:
+        """How a command ends: 0 for no regression, 1 for a regression, 4 if it cannot be decided."""
+        return self.settings.exit_code(self.verdict)
+
+    @property
+    def needed_s(self) -> float | None:
+        """How many seconds more of each arm would do for a verdict; ``None`` if none are needed, or none would help."""
+        if self.verdict is not Verdict.NOT_ENOUGH or self.void:
+            return None
+        open_ones = [each for each in self.findings if each.decides and each.verdict is Verdict.NOT_ENOUGH]
+        needed = [each.needed_s for each in open_ones]
+        return None if None in needed else max(seconds for seconds in needed if seconds is not None)
+
+    @property
+    def frame(self) -> Table:
+        """One row a finding; latencies in milliseconds change by a factor, errors in percent of the calls by points."""
+        return table([_row(each) for each in self.findings], _COLUMNS)
+
+    def headline(self) -> str:
+        """Return the verdict and what it rests on."""
+        if self.void:
+            return f"{self.verdict}: the run is void, {'; '.join(self.void)}"
+        chosen = [each for each in self.findings if each.decides and each.verdict is self.verdict]
+        if self.verdict is Verdict.NO_REGRESSION:
+            chosen = [each for each in chosen if each.measure in ("p50", "errors") and not each.tool]
+        # Of several regressions the first is told in full; there may be dozens of tools.
+        told = "; ".join(each.words for each in chosen[:3])
+        if len(chosen) > 3:
+            told += f" (and {len(chosen) - 3} more)"
+        return f"{self.verdict}: {told}{self._tail_words()}"
+
+    def _tail_words(self) -> str:
+        for each in self.findings:
+            if each.measure == "tail" and each.verdict is Verdict.NOT_ENOUGH and not each.decides:
+                return f"; the tail was not judged: {needed_words(each.needed_s)}"
+        return ""
+
+    def facts(self) -> dict[str, Any]:
+        """Return the verdict, what was compared, and how far that can be trusted."""
+        return {
+            "verdict": self.verdict.value,
+            "needed_s": self.needed_s,
+            "baseline": one_line(self.names[0], 200),
+            "candidate": one_line(self.names[1], 200),
+            "conditions": self.conditions[0].words(),
+            "workload": one_line(self.conditions[0].workload, 200),
+            "seconds": self.seconds,
+            "processes": list(self.processes),
+            "confidence": self.settings.confidence,
+            "failed": {outcome.value: [mine, theirs] for outcome, mine, theirs in self.outcomes},
+            "words": [each.words for each in self.findings],
+            "void": list(self.void),
+            "trust": self.trust,
+        }
+
+    def to_junit(self) -> str:
+        """Return JUnit XML with a test case per finding; "not enough data" fails one, too, unless it is let pass."""
+        undecided_fails = self.settings.on_not_enough == "fail"
+        cases = [Case("run", [self.headline()])] if self.void and undecided_fails else []
+        for each in self.findings:
+            fails = each.decides and not self.void
+            if each.verdict is not Verdict.REGRESSION:
+                fails = fails and each.verdict is Verdict.NOT_ENOUGH and undecided_fails
+            line = f"{each.verdict}: {each.words}"
+            cases.append(Case(each.title, *(([line], ()) if fails else ((), [line]))))
+        suite = f"{one_line(self.names[1], 80)} against {one_line(self.names[0], 80)}"
+        return junit_xml(suite, cases, {"verdict": self.verdict.value, "headline": self.headline()})
+
+    def plot(self) -> Chart:
+        """Return a picture of how much each latency changed, and between what that lies."""
+        from mcp_workbench.load.comparisons.comparison_chart import comparison_chart
+
+        return comparison_chart(self)
+
+
+def _row(each: Finding) -> dict[str, Any]:
+    # Shares as percent and points: 0.02 would be read as milliseconds.
+    scale = 100 if each.unit == "%" else 1
+    change = each.change
+    told: dict[str, float | None] = {"baseline": each.baseline, "candidate": each.candidate}
+    if change is not None:
+        told |= {"change": change.estimate, "from": change.low, "to": change.high}
+    return {
+        "measure": f"{each.measure} {each.unit}",
+        "tool": one_line(each.tool, 128) if each.tool else "(all)",
+        **{name: None if value is None else scale * value for name, value in told.items()},
+        "verdict": each.verdict.value + ("" if each.decides else ", not decisive"),
+    }
+
+
+def refuse_other_population(baseline: Conditions, candidate: Conditions) -> None:
+    """Refuse to compare what was measured under different conditions.
+
+    Raises:
+        UsageError: the conditions differ; the sentence names how.
+    """
+    if differences := baseline.differences(candidate):
+        told = "; ".join(one_line(each, 120) for each in differences)
+        raise UsageError(f"these are different populations ({told}); measure both under the same conditions")
+
+
+def compare_calls(
+    baseline: Calls,
+    candidate: Calls,
+    *,
+    conditions: tuple[Conditions, Conditions],
+    honesty: Sequence[Honesty] = (),
+    settings: GateSettings | None = None,
+    processes: tuple[int, int] = (1, 1),
+    names: tuple[str, str] = ("baseline", "candidate"),
+    seed: int = 0,
+) -> Comparison:
+    """Compare two arms that were called in turns.
+
+    Args:
+        baseline: the calls of the one; its block ``i`` ran beside block ``i`` of the other.
+        candidate: the calls of the other.
+        conditions: under which each was measured.
+        honesty: how the load was made: of the run, or of each arm.
+        settings: between what is judged; the defaults if left out.
+        processes: how many processes of each arm were called, one after the other or side by side.
+        names: what they are called in words.
+        seed: of the resampling.
+
+    Raises:
+        UsageError: they were measured under different conditions.
+    """
+    refuse_other_population(*conditions)
+    gate = settings or GateSettings()
+    per_process = (1 / processes[0] + 1 / processes[1]) ** 0.5
+    findings = tuple(_findings(baseline, candidate, gate, per_process, seed))
+    seconds = min(baseline.seconds, candidate.seconds)
+    mine, theirs = baseline.outcomes(), candidate.outcomes()
+    outcomes = tuple(
+        (each, mine[each], theirs[each]) for each in Outcome if each is not Outcome.OK and (mine[each] or theirs[each])
+    )
+    void = tuple(dict.fromkeys(reason for each in honesty for reason in each.void))
+    return Comparison(findings, gate, conditions, processes, seconds, names, void, outcomes)
+
+
+def _findings(
+    baseline: Calls, candidate: Calls, settings: GateSettings, per_process: float, seed: int
+) -> Iterator[Finding]:
+    seconds = min(baseline.seconds, candidate.seconds)
+    luck_sd = settings.process_sd * per_process
+    bounds = p50_bounds(settings, luck_sd)
+    judges_tail = settings.judge_tail != "never"
+    measures = [P50, P25, *([TAIL] if judges_tail else [])]
+    p50, p25, *tails = bootstrap_ratios(baseline, candidate, measures, seed=seed)
+    calls = min(_well(baseline), _well(candidate))
+    yield judged_ratio("p50", p50, calls, seconds, bounds)
+    yield judged_ratio("p25", p25, calls, seconds, bounds, decides=False)
+    for tail in tails:
+        limits = tail_bounds(settings, settings.tail_process_sd * per_process)
+        found = judged_ratio("tail", tail, calls, seconds, limits)
+        yield found if settings.judge_tail == "always" else only_as_regression(found)
+    confidence = settings.error_confidence
+    yield judged_errors(error_difference(baseline, candidate, confidence, seed=seed), seconds, settings, confidence)
+    yield from _of_tools(baseline, candidate, settings, luck_sd, seed)
+
+
+def _of_tools(
+    baseline: Calls, candidate: Calls, settings: GateSettings, luck_sd: float, seed: int
+) -> Iterator[Finding]:
+    """Yield what was found of each tool, at a confidence that makes up for their number (Bonferroni)."""
+    both = [name for name in baseline.tools if name in candidate.tools]
+    if len(both) < 2:
+        return
+    frequent = sorted(both, key=lambda name: -int(np.count_nonzero(baseline.tool == baseline.tools.index(name))))
+    judged = frequent[:_JUDGED_TOOLS]
+    strict = settings.model_copy(
+        update={name: 1 - (1 - getattr(settings, name)) / len(judged) for name in ("confidence", "error_confidence")}
+    )
+    bounds, confidence = p50_bounds(strict, luck_sd), strict.error_confidence
+    seconds = min(baseline.seconds, candidate.seconds)
+    for name in judged:
+        mine, theirs = baseline.of_tool(name), candidate.of_tool(name)
+        (p50,) = bootstrap_ratios(mine, theirs, [P50], seed=seed)
+        calls = min(_well(mine), _well(theirs))
+        yield only_as_regression(judged_ratio("p50", p50, calls, seconds, bounds, tool=name))
+        errors = error_difference(mine, theirs, confidence, seed=seed)
+        yield only_as_regression(judged_errors(errors, seconds, settings, confidence, tool=name))
+
+
+def _well(calls: Calls) -> int:
+    """Return how many calls ended well."""
+    return int(np.count_nonzero(~calls.failed))

@@ -1,0 +1,313 @@
+"""The gate: what counts as a regression, and limits that hold whatever was measured before; a file that people edit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import NormalDist
+from typing import Annotated, Any, Final, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mcp_workbench.documents.checking import checked
+from mcp_workbench.documents.parsing import read_document
+from mcp_workbench.junit import Case, junit_xml
+from mcp_workbench.load.comparisons.verdicts import PASSED, Verdict, exit_code, worst
+from mcp_workbench.reports import Report
+from mcp_workbench.tables import Table, table
+from mcp_workbench.untrusted import one_line
+from mcp_workbench.workbook import shipped
+
+_PERCENTILES: Final = {"max_p50_ms": 50.0, "max_p95_ms": 95.0, "max_p99_ms": 99.0}
+
+_Ratio = Annotated[float, Field(strict=True, ge=1, le=100)]
+_Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+_Above = Annotated[float, Field(strict=True, gt=0, le=1e9)]
+_Sd = Annotated[float, Field(strict=True, ge=0, le=1)]
+_Confidence = Annotated[float, Field(strict=True, ge=0.5, le=0.9999)]
+_Count = Annotated[int, Field(strict=True, ge=2, le=1_000_000)]
+
+
+class _Part(BaseModel):
+    # Frozen and closed: a misspelt limit is an error with a name, not a limit that nothing is held against.
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limits(_Part):
+    """Limits that hold whatever was measured before; those that are ``None`` limit nothing."""
+
+    max_p50_ms: _Above | None = Field(default=None, description="Half of the calls take no longer, in milliseconds.")
+    max_p95_ms: _Above | None = Field(default=None, description="95 of 100 calls take no longer, in milliseconds.")
+    max_p99_ms: _Above | None = Field(default=None, description="99 of 100 calls take no longer, in milliseconds.")
+    max_error_rate: _Share | None = Field(default=None, description="The greatest share of calls that fail, 0 to 1.")
+    min_rate: _Above | None = Field(default=None, description="At least so many calls a second end.")
+
+
+class GateSettings(_Part):
+    """What a comparison calls a regression, and the limits of a gate.
+
+    The defaults hold both kinds of mistakes low on a noisy machine; ``benchmarks/RESULTS.md`` has the figures.
+
+    Attributes, with their defaults:
+        p50_margin: the ratio of p50 that is tolerated; its interval must lie above it for a regression (1.03).
+        p50_found: the ratio of p50 that "no regression" rules out (1.20).
+        tail_margin: the same as ``p50_margin`` for the slow end, p97 to p99 (1.08).
+        tail_found: the same as ``p50_found`` for the slow end (1.50).
+        error_margin: how much greater the candidate's share of failed calls may be (0.005).
+        errors_found: how much greater a share "no regression" rules out (0.02).
+        confidence: of the intervals of latencies; each of both bounds holds with half of the doubt (0.90).
+        error_confidence: of the intervals of error rates (0.95).
+        process_sd: the standard deviation of what two processes of the same code differ by for as long as they live, as
+            the logarithm of p50 (0.025).
+        tail_process_sd: the same for the slow end (0.04).
+        run_sd: of two runs at different times, after division by the calibration server's, as the logarithm of p50
+            (0.04); what processes differ by is in it.
+        foreign_sd: the same for each core that other programs were busy on during one of the runs and not the other
+            (0.3): the calibration server makes up for half of it only.
+        judge_tail: ``when possible`` (the slow end may find a regression, and is never missed), ``always`` (without
+            calls enough for it nothing is decided) or ``never``.
+        least_pairs: fewer pairs of blocks decide nothing (8).
+        least_calls: fewer calls of an arm decide nothing (100).
+        tail_least_calls: fewer calls of an arm decide nothing about the slow end (800).
+        on_not_enough: whether "not enough data" ends a command as a failure of its own, 4, or as a pass (fail).
+        limits: of all calls together.
+        tools: of single tools, by name.
+    """
+
+    p50_margin: _Ratio = Field(default=1.03, description="The ratio of p50 that is tolerated.")
+    p50_found: _Ratio = Field(default=1.20, description="The ratio of p50 that no regression rules out.")
+    tail_margin: _Ratio = Field(default=1.08, description="The ratio of the slow end that is tolerated.")
+    tail_found: _Ratio = Field(default=1.50, description="The ratio of the slow end that no regression rules out.")
+    error_margin: _Share = Field(default=0.005, description="The greater share of failed calls that is tolerated.")
+    errors_found: _Share = Field(default=0.02, description="The greater share that no regression rules out.")
+    confidence: _Confidence = Field(default=0.90, description="Of the intervals of latencies, 0.5 to 0.9999.")
+    error_confidence: _Confidence = Field(default=0.95, description="Of the intervals of error rates, 0.5 to 0.9999.")
+    process_sd: _Sd = Field(default=0.025, description="What processes of the same code differ by, as a logarithm.")
+    tail_process_sd: _Sd = Field(default=0.04, description="The same for the slow end.")
+    run_sd: _Sd = Field(default=0.04, description="What runs at different times differ by, as a logarithm.")
+    foreign_sd: _Sd = Field(default=0.3, description="The same for a core of other work beside one run only.")
+    judge_tail: Literal["when possible", "always", "never"] = Field(
+        default="when possible", description="Whether the slow end decides: when possible, always or never."
+    )
+    least_pairs: _Count = Field(default=8, description="Fewer pairs of blocks decide nothing.")
+    least_calls: _Count = Field(default=100, description="Fewer calls of an arm decide nothing.")
+    tail_least_calls: _Count = Field(default=800, description="Fewer calls decide nothing about the slow end.")
+    on_not_enough: Literal["fail", "pass"] = Field(
+        default="fail", description="How a command ends if it cannot be decided: fail (4) or pass (0)."
+    )
+    limits: Limits = Field(default=Limits(), description="Limits of all calls together.")
+    tools: dict[str, Limits] = Field(default={}, description="Limits of single tools, by name.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> GateSettings:
+        for found, margin in (
+            ("p50_found", "p50_margin"),
+            ("tail_found", "tail_margin"),
+            ("errors_found", "error_margin"),
+        ):
+            if getattr(self, found) <= getattr(self, margin):
+                raise ValueError(f"{found}: is not above {margin}, {getattr(self, margin):g}; give a greater number")
+        return self
+
+    def exit_code(self, verdict: Verdict) -> int:
+        """Return how a command ends: 0 pass, 1 regression, 4 not enough data, which ``on_not_enough`` may let pass."""
+        if verdict is Verdict.NOT_ENOUGH and self.on_not_enough == "pass":
+            return PASSED
+        return exit_code(verdict)
+
+
+def read_gate(path: Path | str | None = None) -> GateSettings:
+    """Read the settings of a gate from a YAML file; without one, those that come with the package.
+
+    Raises:
+        FileError: it cannot be read, or is no gate; the sentence names file, line and field.
+    """
+    file = Path(path) if path is not None else shipped("data") / "gates" / "default.yaml"
+    return checked(read_document(file), GateSettings)
+
+
+class Figures(Protocol):
+    """What a gate asks of the figures of one tool, or of all."""
+
+    @property
+    def tool(self) -> str: ...  # noqa: D102
+    @property
+    def calls(self) -> int: ...  # noqa: D102
+    @property
+    def error_rate(self) -> float: ...  # noqa: D102
+    @property
+    def error_interval(self) -> tuple[float, float]: ...  # noqa: D102
+    @property
+    def throughput(self) -> float: ...  # noqa: D102
+    def percentile_ms(self, percent: float) -> float | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One limit, held against what was measured.
+
+    Attributes:
+        tool: the tool's name, or ``(all)``.
+        rule: which limit.
+        limit: its value.
+        measured: what was measured; ``None`` if it could not be.
+        low: the lower bound of what was measured.
+        high: the upper bound.
+        verdict: whether it is kept; ``not enough data`` if the limit lies between the bounds.
+        words: the same in a sentence.
+    """
+
+    tool: str
+    rule: str
+    limit: float
+    measured: float | None
+    low: float | None
+    high: float | None
+    verdict: Verdict
+    words: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class GateResult(Report):
+    """Limits, held against the figures of one load.
+
+    Attributes:
+        held: each limit.
+        settings: where they come from.
+        void: why the figures mean nothing; empty if they do.
+    """
+
+    held: tuple[Held, ...]
+    settings: GateSettings
+    void: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of the whole: void figures decide nothing."""
+        return Verdict.NOT_ENOUGH if self.void else worst(each.verdict for each in self.held)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every limit is kept."""
+        return self.verdict is Verdict.NO_REGRESSION
+
+    @property
+    def exit_code(self) -> int:
+        """How a command ends: 0 if every limit is kept, 1 if one is not, 4 if that cannot be said."""
+        return self.settings.exit_code(self.verdict)
+
+    @property
+    def frame(self) -> Table:
+        """One row a limit."""
+        rows = [
+            {
+                "tool": one_line(each.tool, 128),
+                "rule": each.rule,
+                "limit": each.limit,
+                "measured": each.measured,
+                "from": each.low,
+                "to": each.high,
+                "verdict": _KEPT[each.verdict],
+            }
+            for each in self.held
+        ]
+        return table(rows, ["tool", "rule", "limit", "measured", "from", "to", "verdict"])
+
+    def headline(self) -> str:
+        """Return whether the limits are kept, and what is wrong first."""
+        if self.void:
+            return f"{Verdict.NOT_ENOUGH}: the run is void, {'; '.join(self.void)}"
+        if not self.held:
+            return "passed: the gate has no limits"
+        wrong = [each for each in self.held if each.verdict is self.verdict]
+        count = f"{len(self.held)} limit{'s' * (len(self.held) != 1)}"
+        if self.ok:
+            return f"passed: {count} kept"
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        return f"{_KEPT[self.verdict]}: {wrong[0].words}{more}"
+
+    def facts(self) -> dict[str, Any]:
+        """Return the verdict and how a command ends."""
+        return {"verdict": self.verdict.value, "exit_code": self.exit_code, "void": list(self.void)}
+
+    def to_junit(self) -> str:
+        """Return JUnit XML with a test case per limit; what cannot be decided fails unless it is let pass."""
+        lets_pass = self.settings.on_not_enough == "pass"
+        cases = [Case("run", *_lines(Verdict.NOT_ENOUGH, [self.headline()], lets_pass))] if self.void else []
+        cases += [
+            Case(f"{one_line(each.tool, 128)}: {each.rule}", *_lines(each.verdict, [each.words], lets_pass))
+            for each in self.held
+        ]
+        return junit_xml("gate", cases, {"verdict": self.verdict.value})
+
+
+_KEPT: Final = {Verdict.NO_REGRESSION: "kept", Verdict.REGRESSION: "failed", Verdict.NOT_ENOUGH: "not enough data"}
+
+
+def _lines(verdict: Verdict, words: Sequence[str], lets_pass: bool) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the failures of a test case, and its notes."""
+    fails = verdict is Verdict.REGRESSION or (verdict is Verdict.NOT_ENOUGH and not lets_pass)
+    return (words, ()) if fails else ((), words)
+
+
+def judge(figures: Sequence[Figures], settings: GateSettings, *, void: Sequence[str] = ()) -> GateResult:
+    """Hold the limits of a gate against the figures of one load.
+
+    Args:
+        figures: of each tool and, if there are several, of all as the last ones.
+        settings: the gate.
+        void: why the figures mean nothing, if they do not.
+
+    Returns:
+        For each limit whether it is kept. It is only then kept, or broken, if the whole interval of what was measured
+        says so.
+    """
+    by_tool: dict[str, Figures] = {each.tool: each for each in figures}
+    held = list(_held("(all)", figures[-1] if figures else None, settings.limits, settings.confidence))
+    for name, limits in settings.tools.items():
+        held += _held(name, by_tool.get(name), limits, settings.confidence)
+    return GateResult(tuple(held), settings, tuple(void))
+
+
+def _held(tool: str, figures: Figures | None, limits: Limits, confidence: float) -> Iterator[Held]:
+    for rule, limit in limits:
+        if limit is None:
+            continue
+        measured, low, high = _bounds(rule, figures, confidence)
+        above = rule.startswith("max")
+        verdict = Verdict.NOT_ENOUGH
+        if measured is not None and low is not None and high is not None:
+            kept, broken = (high <= limit, low > limit) if above else (low >= limit, high < limit)
+            verdict = Verdict.NO_REGRESSION if kept else Verdict.REGRESSION if broken else Verdict.NOT_ENOUGH
+        yield Held(tool, rule, limit, measured, low, high, verdict, _sentence(tool, rule, limit, measured, low, high))
+
+
+def _bounds(rule: str, figures: Figures | None, confidence: float) -> tuple[float | None, float | None, float | None]:
+    """Return what was measured, and between what it lies."""
+    if figures is None or figures.calls == 0:
+        return None, None, None
+    if rule == "max_error_rate":
+        return figures.error_rate, *figures.error_interval
+    if rule == "min_rate":
+        return figures.throughput, figures.throughput, figures.throughput
+    # The ranks between which a percentile lies, whatever the distribution: binomial, by its normal approximation.
+    percent = _PERCENTILES[rule]
+    share = percent / 100
+    reach = 100 * NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(share * (1 - share) / figures.calls)
+    low, high = max(percent - reach, 0.01), percent + reach
+    return (
+        figures.percentile_ms(percent),
+        figures.percentile_ms(low),
+        figures.percentile_ms(high) if high < 100 else None,
+    )
+
+
+def _sentence(tool: str, rule: str, limit: float, measured: float | None, low: float | None, high: float | None) -> str:
+    where = f"{rule} of {one_line(tool, 60)}"
+    if measured is None:
+        return f"{where}: there are not calls enough to measure it; the limit is {limit:g}"
+    if high is None or low is None:
+        return f"{where}: {measured:.4g} was measured, of too few calls to be sure; the limit is {limit:g}"
+    return f"{where}: {measured:.4g} was measured ({low:.4g} to {high:.4g}); the limit is {limit:g}"

@@ -1,0 +1,1 @@
+"""Calls one after the other, and what the controls cost a call."""

@@ -1,0 +1,1 @@
+"""What is called: mixes, flows, and their arguments."""

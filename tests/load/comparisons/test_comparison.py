@@ -1,0 +1,290 @@
+"""Comparisons: what is slower is called so, what is not is not, and what cannot be said is said to be open."""
+
+import json
+import math
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import junitparser
+import numpy as np
+import pytest
+from invented_arms import CONDITIONS, HONESTY, arm
+
+from mcp_workbench.errors import UsageError
+from mcp_workbench.load.baselines.baseline import Baseline, baseline_of
+from mcp_workbench.load.comparisons.comparison import Comparison, compare_calls
+from mcp_workbench.load.comparisons.findings import Finding
+from mcp_workbench.load.comparisons.gate import GateSettings
+from mcp_workbench.load.comparisons.stored import compare_stored
+from mcp_workbench.load.comparisons.verdicts import Verdict, worst
+from mcp_workbench.load.measured import Calls
+
+VOID = replace(HONESTY, void=("the generator was the bottleneck",))
+
+
+def compared(baseline: Calls, candidate: Calls, **told: Any) -> Comparison:
+    return compare_calls(baseline, candidate, conditions=(CONDITIONS, CONDITIONS), **told)
+
+
+def finding(comparison: Comparison, measure: str, tool: str = "") -> Finding:
+    return next(each for each in comparison.findings if (each.measure, each.tool) == (measure, tool))
+
+
+def test_the_same_server_twice_is_no_regression_in_either_direction() -> None:
+    verdicts = Counter(compared(arm(at), arm(at + 100)).verdict for at in range(8))
+    assert verdicts == {Verdict.NO_REGRESSION: 8}
+
+
+def test_calls_that_take_a_fifth_longer_are_a_regression_with_its_size() -> None:
+    found = [compared(arm(at), arm(at + 100, factor=1.2)) for at in range(8)]
+    assert Counter(each.verdict for each in found) == {Verdict.REGRESSION: 8}
+    assert not found[0].ok
+    assert found[0].exit_code == 1
+    assert found[0].headline().startswith("regression: p50 is 1.2")
+    assert " x the baseline's (1." in found[0].headline()
+
+
+def test_a_slower_tail_is_found_where_p50_is_the_same() -> None:
+    found = compared(arm(1, seconds=10), arm(2, seconds=10, slow=1.5))
+    assert finding(found, "p50").verdict is Verdict.NO_REGRESSION
+    assert finding(found, "tail").decides
+    assert found.verdict is Verdict.REGRESSION
+    assert found.headline().startswith("regression: tail is 1.")
+
+
+def test_a_tail_of_too_few_calls_is_not_judged_unless_it_has_to_be() -> None:
+    few = (arm(1), arm(2, slow=3))
+    found = compared(*few)
+    assert (found.verdict, finding(found, "tail").verdict) == (Verdict.NO_REGRESSION, Verdict.NOT_ENOUGH)
+    assert found.headline().endswith("; the tail was not judged: about 1 s more an arm would do")
+    always = compared(*few, settings=GateSettings(judge_tail="always"))
+    assert (always.verdict, always.exit_code) == (Verdict.NOT_ENOUGH, 4)
+    never = compared(*few, settings=GateSettings(judge_tail="never"))
+    assert (never.verdict, [each.measure for each in never.findings]) == (
+        Verdict.NO_REGRESSION,
+        ["p50", "p25", "errors"],
+    )
+
+
+def test_two_of_a_hundred_calls_that_fail_are_a_regression() -> None:
+    found = compared(arm(1), arm(2, failing=0.02))
+    assert found.verdict is Verdict.REGRESSION
+    assert found.headline().startswith("regression: errors ")
+    assert found.facts()["failed"]["tool_error"][0] == 0
+
+
+def with_failures(calls: Calls, failing: list[int]) -> Calls:
+    """Return the calls with the first one of these blocks failed, for each time that a block is named."""
+    failed = np.zeros(len(calls), dtype=bool)
+    for block, times in Counter(failing).items():
+        failed[np.flatnonzero(calls.block == block)[:times]] = True
+    return replace(calls, outcome=np.where(failed, 1, calls.outcome).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("failing", "regression"),
+    [([1, 5, 9, 13, 17], False), ([1, 5, 9, 13, 17, 21, 25, 29], True), ([3] * 10, False), ([3] * 5 + [20] * 5, False)],
+)
+def test_failures_are_a_regression_if_they_are_many_and_in_several_blocks(failing: list[int], regression: bool) -> None:
+    found = finding(compared(arm(1), with_failures(arm(2), failing)), "errors")
+    assert (found.verdict is Verdict.REGRESSION) is regression
+    assert found.candidate == pytest.approx(len(failing) / 600)
+
+
+def test_as_many_more_failures_as_are_tolerated_are_no_regression() -> None:
+    lenient = GateSettings(error_margin=0.05, errors_found=0.1)
+    found = compared(arm(1), arm(2, failing=0.03), settings=lenient)
+    assert finding(found, "errors").verdict is Verdict.NO_REGRESSION
+
+
+def test_a_server_that_answers_nothing_well_is_a_regression_and_not_a_fast_one() -> None:
+    found = compared(arm(1), arm(2, factor=0.1, failing=1.0))
+    assert found.verdict is Verdict.REGRESSION
+    assert finding(found, "p50").words == "p50: an arm has no calls that ended well"
+
+
+def test_as_many_failures_on_both_sides_are_no_regression_of_errors() -> None:
+    found = compared(arm(1, seconds=20, failing=0.05), arm(2, seconds=20, failing=0.05))
+    assert finding(found, "errors").verdict is Verdict.NO_REGRESSION
+
+
+def test_a_moment_is_not_enough_and_it_says_how_much_is() -> None:
+    found = compared(arm(1, seconds=0.2), arm(2, seconds=0.2))
+    assert found.verdict is Verdict.NOT_ENOUGH
+    assert found.exit_code == 4
+    assert found.needed_s is not None
+    assert found.needed_s > 0.2
+    assert "s more an arm would do" in found.headline()
+    assert compared(*(arm(at, seconds=0.2 + found.needed_s) for at in (1, 2))).ok
+
+
+def test_many_calls_in_few_blocks_are_not_enough() -> None:
+    found = compared(*(arm(at, rate=2_000, block_s=0.5) for at in (1, 2)))
+    assert found.verdict is Verdict.NOT_ENOUGH
+    assert found.needed_s == pytest.approx(1)
+
+
+def test_where_only_more_processes_would_do_it_says_so() -> None:
+    found = compared(arm(1), arm(2, factor=1.1), settings=GateSettings(process_sd=0.2))
+    assert found.verdict is Verdict.NOT_ENOUGH
+    assert found.needed_s is None
+    assert "measure with more processes of each arm" in found.headline()
+    more = compared(arm(1), arm(2, factor=1.1), settings=GateSettings(process_sd=0.2), processes=(400, 400))
+    assert more.verdict is not Verdict.NOT_ENOUGH
+
+
+def test_a_faster_candidate_is_no_regression_and_is_called_faster() -> None:
+    found = compared(arm(1), arm(2, factor=0.7))
+    assert found.verdict is Verdict.NO_REGRESSION
+    assert ": faster" in found.headline()
+
+
+def test_a_void_run_decides_nothing_whatever_it_shows() -> None:
+    found = compared(arm(1), arm(2, factor=3), honesty=[HONESTY, VOID])
+    assert (found.verdict, found.exit_code) == (Verdict.NOT_ENOUGH, 4)
+    assert found.headline() == "not enough data: the run is void, the generator was the bottleneck"
+    assert finding(found, "p50").verdict is Verdict.REGRESSION
+
+
+def test_other_populations_are_refused_by_what_differs() -> None:
+    other = replace(CONDITIONS, rate=300.0, transport="stdio", target="another shop")
+    with pytest.raises(UsageError, match=r"transport 'http' against 'stdio'; rate 200.0 against 300.0") as caught:
+        compare_calls(arm(1), arm(2), conditions=(CONDITIONS, other))
+    assert "another shop" not in str(caught.value)
+
+
+def test_one_slow_tool_among_others_is_found_and_named() -> None:
+    tools = ("add", "<b>list</b>", "find")
+    baseline, candidate = arm(1, seconds=6, tools=tools), arm(2, seconds=6, tools=tools)
+    slower = replace(candidate, latency_ms=candidate.latency_ms * np.where(candidate.tool == 1, 1.5, 1.0))
+    found = compared(baseline, slower)
+    assert [each.tool for each in found.findings if each.decides and each.verdict is Verdict.REGRESSION][-1:] == [
+        tools[1]
+    ]
+    assert finding(found, "p50", "find").verdict is not Verdict.REGRESSION
+    # Three tools have three chances to be called slower by accident.
+    confidences = [each.change.confidence for each in found.findings if each.tool and each.change is not None]
+    assert confidences == pytest.approx([1 - 0.10 / 3, 1 - 0.05 / 3] * 3)
+    assert "<b>" not in found._repr_html_()
+
+
+def test_a_tool_with_few_calls_does_not_keep_the_others_from_a_verdict() -> None:
+    baseline, candidate = (replace(arm(at), tools=("add", "rare")) for at in (1, 2))
+    for calls in (baseline, candidate):
+        calls.tool[:3] = 1
+    found = compared(baseline, candidate)
+    assert finding(found, "p50", "rare").verdict is Verdict.NOT_ENOUGH
+    assert found.ok
+
+
+def test_blocks_that_only_one_arm_has_are_left_out() -> None:
+    longer = arm(2, seconds=6)
+    late = longer.block >= 30
+    slow_later = replace(longer, latency_ms=np.where(late, 100.0, longer.latency_ms))
+    assert compared(arm(1, seconds=3), slow_later).ok
+
+
+def test_the_report_is_a_table_json_junit_and_a_picture() -> None:
+    found = compared(arm(1), arm(2, factor=1.3), names=("1.0", "2.0 <x>"))
+    rows = found.frame
+    assert list(rows["measure"]) == ["p50 ms", "p25 ms", "tail ms", "errors %"]
+    told = json.loads(found.to_json())
+    assert (told["verdict"], told["ok"], told["rows"][0]["verdict"]) == ("regression", False, "regression")
+    suite = next(iter(junitparser.JUnitXml.fromstring(found.to_junit().encode())))
+    assert {case.name: case.is_passed for case in suite} == {"p50": False, "p25": True, "tail": True, "errors": True}
+    assert suite.name == "2.0 <x> against 1.0"
+    axes = found.plot().figure.axes[0]
+    assert "candidate / baseline" in axes.get_xlabel()
+    assert "regression" in repr(found.plot())
+    assert found.plot().png().startswith(b"\x89PNG")
+
+
+def test_not_enough_data_fails_junit_unless_it_is_let_pass() -> None:
+    arms = (arm(1, seconds=0.2), arm(2, seconds=0.2))
+    failing, passing = (
+        compared(*arms, settings=GateSettings(on_not_enough=how))
+        for how in ("fail", "pass")  # type: ignore[arg-type]
+    )
+    counts = [
+        next(iter(junitparser.JUnitXml.fromstring(each.to_junit().encode()))).failures for each in (failing, passing)
+    ]
+    assert counts == [2, 0]
+    assert (failing.exit_code, passing.exit_code) == (4, 0)
+
+
+def test_an_interval_without_bounds_can_be_drawn_and_written() -> None:
+    found = compared(arm(1, seconds=0.1), arm(2, seconds=0.1))
+    assert found.verdict is Verdict.NOT_ENOUGH
+    assert "inf" not in found.headline()
+    assert json.loads(found.to_json())["ok"] is False
+    assert found.plot().png().startswith(b"\x89PNG")
+
+
+def test_arms_without_any_calls_are_not_enough() -> None:
+    nothing = arm(1).where(np.zeros(600, dtype=bool))
+    found = compared(nothing, nothing)
+    assert found.verdict is Verdict.NOT_ENOUGH
+    assert len(found.frame) == 4
+
+
+def test_one_regression_outweighs_what_is_open_and_that_what_is_well() -> None:
+    assert worst(Verdict) is Verdict.REGRESSION
+    assert worst([Verdict.NO_REGRESSION, Verdict.NOT_ENOUGH]) is Verdict.NOT_ENOUGH
+    assert worst([]) is Verdict.NO_REGRESSION
+
+
+def stored(seed: int, machine: float = 1.0, *, identity: str = "one", **told: Any) -> Baseline:
+    """Return a load on a machine that takes ``machine`` times as long for everything."""
+    target = arm(seed, factor=machine * told.pop("factor", 1.0), **told)
+    calibration = arm(seed + 1_000, factor=machine / 4)
+    return baseline_of(target, CONDITIONS, HONESTY, calibration=calibration, calibration_identity=identity)
+
+
+def test_a_slower_machine_is_no_regression_where_the_calibration_server_is_slower_too() -> None:
+    found = compare_stored(stored(1), stored(2, machine=1.8))
+    assert found.ok
+    assert finding(found, "p50").baseline == pytest.approx(4, rel=0.1)
+    assert list(found.frame["measure"]) == ["p50 calibrations", "p25 calibrations", "errors %"]
+
+
+def test_a_slower_server_on_a_faster_machine_is_a_regression() -> None:
+    found = compare_stored(stored(1), stored(2, machine=0.5, factor=1.25))
+    assert found.verdict is Verdict.REGRESSION
+    assert "p50 is 1.2" in found.headline()
+
+
+def test_errors_of_stored_loads_are_compared_too() -> None:
+    found = compare_stored(stored(1), stored(2, failing=0.03))
+    assert (found.verdict, finding(found, "errors").verdict) == (Verdict.REGRESSION, Verdict.REGRESSION)
+
+
+def test_runs_that_differ_by_more_than_can_be_known_decide_nothing() -> None:
+    found = compare_stored(stored(1), stored(2, factor=1.1), settings=GateSettings(run_sd=0.2))
+    assert found.verdict is Verdict.NOT_ENOUGH
+
+
+def test_without_the_same_calibration_server_stored_loads_are_not_compared() -> None:
+    alone = baseline_of(arm(1), CONDITIONS, HONESTY)
+    with pytest.raises(UsageError, match="the candidate was measured without the calibration server"):
+        compare_stored(stored(1), alone, names=("the baseline", "the candidate"))
+    with pytest.raises(UsageError, match=r"the calibration servers differ \(version 'one' against 'two'\)"):
+        compare_stored(stored(1), stored(2, identity="two"))
+    other = stored(2)
+    assert other.calibration is not None
+    newer = replace(other, calibration=replace(other.calibration, python="3.99"))
+    with pytest.raises(UsageError, match=r"Python '3.* against '3.99'"):
+        compare_stored(stored(1), newer)
+
+
+def test_a_void_stored_load_decides_nothing() -> None:
+    found = compare_stored(replace(stored(1), honesty=VOID), stored(2, factor=2))
+    assert found.verdict is Verdict.NOT_ENOUGH
+    assert math.isfinite(found.seconds)
+
+
+def test_other_work_beside_one_of_two_stored_runs_makes_a_regression_harder_to_tell() -> None:
+    before, after = stored(1), stored(2, factor=1.2)
+    busy = replace(after, honesty=replace(after.honesty, foreign_share=1.1))
+    assert compare_stored(before, after).verdict is Verdict.REGRESSION
+    assert compare_stored(before, busy).verdict is Verdict.NOT_ENOUGH
