@@ -61,7 +61,8 @@ def p50_ms(*words: str) -> float:
 def better(found: Comparison) -> bool:
     """Whether the candidate would be the baseline's regression."""
     gate = found.settings
-    bounds = {"p50": 1 / gate.p50_margin, "tail": 1 / gate.tail_margin, "errors": -gate.error_margin}
+    latency = 1 / gate.p50_margin
+    bounds = {"p10": latency, "p50": latency, "tail": 1 / gate.tail_margin, "errors": -gate.error_margin}
     return any(
         each.decides and each.change is not None and each.change.high < bounds[each.measure]
         for each in found.findings

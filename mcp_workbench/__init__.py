@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from mcp_workbench.load.baselines.trend import Trend, trend
     from mcp_workbench.load.capacities.capacity import Capacity
     from mcp_workbench.load.capacities.capacity_prices import CapacityPrices, acapacity_prices, capacity_prices
+    from mcp_workbench.load.compare import acompare, compare
     from mcp_workbench.load.comparisons.comparison import Comparison
     from mcp_workbench.load.comparisons.gate import GateResult, GateSettings, read_gate
     from mcp_workbench.load.comparisons.verdicts import Verdict
-    from mcp_workbench.load.measurable import acompare, compare
     from mcp_workbench.load.samples.prices import PriceList, aprice_list, price_list
     from mcp_workbench.load.samples.summary import Summary
     from mcp_workbench.load.workloads.workload import Workload, read_workload
@@ -97,18 +97,18 @@ _HOMES = {
     "kernel.session": ("Session",),
     "kernel.starting_points": ("starting_points",),
     "kernel.tracing": ("Trace",),
-    "load.baseline": ("Baseline",),
-    "load.capacity": ("Capacity",),
-    "load.capacity_prices": ("CapacityPrices", "acapacity_prices", "capacity_prices"),
-    "load.comparison": ("Comparison",),
-    "load.gate": ("GateResult", "GateSettings", "read_gate"),
-    "load.history": ("History",),
-    "load.measurable": ("acompare", "compare"),
-    "load.prices": ("PriceList", "aprice_list", "price_list"),
-    "load.summary": ("Summary",),
-    "load.trend": ("Trend", "trend"),
-    "load.verdicts": ("Verdict",),
-    "load.workload": ("Workload", "read_workload"),
+    "load.baselines.baseline": ("Baseline",),
+    "load.capacities.capacity": ("Capacity",),
+    "load.capacities.capacity_prices": ("CapacityPrices", "acapacity_prices", "capacity_prices"),
+    "load.comparisons.comparison": ("Comparison",),
+    "load.comparisons.gate": ("GateResult", "GateSettings", "read_gate"),
+    "load.baselines.history": ("History",),
+    "load.compare": ("acompare", "compare"),
+    "load.samples.prices": ("PriceList", "aprice_list", "price_list"),
+    "load.samples.summary": ("Summary",),
+    "load.baselines.trend": ("Trend", "trend"),
+    "load.comparisons.verdicts": ("Verdict",),
+    "load.workloads.workload": ("Workload", "read_workload"),
     "records": ("CallRecord", "Outcome"),
     "starters.copying": ("new_server", "starter_servers"),
     "verify.side_by_side": ("SideBySide", "aside_by_side", "side_by_side"),

@@ -24,6 +24,7 @@ from mcp_workbench.cli.terminal import (
     opened,
     say,
     say_table,
+    write_text,
 )
 from mcp_workbench.errors import UsageError
 
@@ -154,7 +155,7 @@ def audit(
         with opened(subject, timeout) as bench:
             report = bench.audit()
     bar = None if fail_on is FailOnFinding.NEVER else Severity(fail_on.value)
-    _write(junit, "" if junit is None else report.to_junit(bar))
+    write_text(junit, "" if junit is None else report.to_junit(bar))
     _show(report, as_json)
     _end(bar is not None and bool(report.at_or_above(bar)))
 
@@ -213,7 +214,7 @@ def schema(
     if output is None:
         say(text)
     else:
-        _write(output, text + "\n")
+        write_text(output, text + "\n")
 
 
 def _end_comparison(report: Drift, fail_on: str, as_json: bool, junit: Path | None) -> None:
@@ -222,7 +223,7 @@ def _end_comparison(report: Drift, fail_on: str, as_json: bool, junit: Path | No
     bar = Verdict(fail_on) if fail_on in tuple(Verdict) else None
     version = fail_on == FailOnChange.VERSION
     found = report.version_ok is False if version else bar is not None and bool(report.at_or_above(bar))
-    _write(junit, "" if junit is None else report.to_junit(bar, version=version))
+    write_text(junit, "" if junit is None else report.to_junit(bar, version=version))
     _show(report, as_json)
     _end(found)
 
@@ -244,15 +245,6 @@ def _show(report: Audit | Drift, as_json: bool) -> None:
         say(report.headline())
     else:
         say_table(report.frame, report.headline())
-
-
-def _write(file: Path | None, text: str) -> None:
-    if file is None:
-        return
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{str(file)!r} cannot be written: {error.strerror}; give another file") from None
 
 
 def _end(found: bool) -> None:

@@ -34,9 +34,7 @@ from mcp_workbench.untrusted import one_line
 
 if TYPE_CHECKING:
     from mcp_workbench.load.baselines.baseline import Baseline
-    from mcp_workbench.load.comparisons.comparison import Comparison
-    from mcp_workbench.load.comparisons.gate import GateResult
-    from mcp_workbench.load.measurable import LoadOptions
+    from mcp_workbench.load.options import LoadOptions
     from mcp_workbench.load.workloads.workload import Workload
 
 
@@ -115,7 +113,12 @@ def baseline(
     max_in_flight: MaxInFlight = None,
     starts: Annotated[
         int | None,
-        typer.Option("--starts", metavar="N", help="Processes of a command that take turns.", show_default="1"),
+        typer.Option(
+            "--starts",
+            metavar="N",
+            help="Processes of a command that take turns.",
+            show_default="3; 1 without calibration",
+        ),
     ] = None,
     seed: Seed = None,
     contract: ContractFile = None,
@@ -145,7 +148,7 @@ def baseline(
     """
     from mcp_workbench.contracts.files import read_book
     from mcp_workbench.load.baselines.history import History
-    from mcp_workbench.load.measurable import read_load
+    from mcp_workbench.load.options import read_load
 
     called = _workload(tool, arguments, workload)
     if called is None:
@@ -211,9 +214,9 @@ def compare(
     baseline was, unless said otherwise.
     """
     from mcp_workbench.contracts.files import read_book
+    from mcp_workbench.load.compare import compare as compare_sides
     from mcp_workbench.load.comparing import baseline_file
     from mcp_workbench.load.comparisons.gate import read_gate
-    from mcp_workbench.load.measurable import compare as compare_sides
 
     called = _workload(tool, arguments, workload)
     load = _load(rate, concurrency, duration, warm_up, arrivals, call_timeout, max_in_flight, starts, seed)
@@ -233,7 +236,7 @@ def compare(
         ]
         stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         compared = compare_sides(sides[0], sides[1], workload=called, contract=book, settings=settings, **load)
-    _write(compared, junit)
+    write_text(junit, "" if junit is None else compared.to_junit())
     if as_json:
         sys.stdout.write(compared.to_json() + "\n")
     else:
@@ -266,7 +269,7 @@ def gate(
         raise FileError(
             f"{one_line(thresholds, 200)!r} limits nothing; write a limit below 'limits:', such as max_p95_ms: 50"
         )
-    _write(held, junit)
+    write_text(junit, "" if junit is None else held.to_junit())
     if as_json:
         sys.stdout.write(held.to_json() + "\n")
     else:
@@ -381,11 +384,6 @@ def _refuse_nothing(measured: Baseline) -> None:
     else:
         return
     raise typer.Exit(UNDECIDED)
-
-
-def _write(report: Comparison | GateResult, junit: Path | None) -> None:
-    if junit is not None:
-        write_text(junit, report.to_junit())
 
 
 def _end(code: int) -> None:

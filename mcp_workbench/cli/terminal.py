@@ -62,12 +62,14 @@ def read_json(text: str) -> object:
         raise UsageError(f"--args cannot be read ({one_line(error)}); give plain JSON values") from None
 
 
-def write_text(file: Path, text: str) -> None:
-    """Write a text into a file.
+def write_text(file: Path | None, text: str) -> None:
+    """Write a text into a file; into none if the user gave none.
 
     Raises:
         UsageError: it cannot be written.
     """
+    if file is None:
+        return
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from mcp_workbench.contracts.gaps import PARTS
 from mcp_workbench.contracts.model import Annotations, ContractBook, Example, FailureCase, ServerIdentity, ToolContract
-from mcp_workbench.documents import Document, Gap, checked, read_document, written
+from mcp_workbench.documents import Document, Gap, checked, read_document, write_whole, written
 from mcp_workbench.errors import FileError
 from mcp_workbench.untrusted import one_line
 
@@ -74,24 +70,7 @@ def write_book(book: ContractBook, file: Path | str, schema: str | None = None) 
     Raises:
         FileError: the file cannot be written, or the book not be put into one.
     """
-    text = book_text(book, schema)
-    path = Path(file)
-    try:
-        # A link stays a link: what it points at is replaced.
-        place = path.resolve()
-        if place.is_symlink():
-            # From Python 3.13 on, a circle of links resolves to itself.
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        with TemporaryDirectory(dir=place.parent, prefix=".contract-") as beside:
-            new = Path(beside, "book.yaml")
-            new.write_text(text, encoding="utf-8", newline="\n")
-            if place.exists():
-                shutil.copymode(place, new)
-            new.replace(place)
-    except (OSError, ValueError, RuntimeError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise FileError(f"{one_line(path)!r} cannot be written: {one_line(why)}; give another place") from None
-    return path
+    return write_whole(book_text(book, schema), file)
 
 
 def contract_schema() -> dict[str, Any]:

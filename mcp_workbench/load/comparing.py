@@ -6,7 +6,7 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from mcp_workbench.contracts.model import ContractBook
 from mcp_workbench.errors import UsageError
@@ -19,7 +19,7 @@ from mcp_workbench.load.comparisons.comparison import Comparison, compare_calls,
 from mcp_workbench.load.comparisons.gate import GateSettings
 from mcp_workbench.load.comparisons.stored import compare_stored
 from mcp_workbench.load.driving import Listener, drive
-from mcp_workbench.load.measuring import Load, as_measured, conditions_of, first_call, measure
+from mcp_workbench.load.measuring import STARTS, Load, as_measured, conditions_of, first_call, measure
 from mcp_workbench.load.plan import Arm, Block, Plan
 from mcp_workbench.load.preparing import Prepared, prepared
 from mcp_workbench.load.workloads.resolving import resolve
@@ -27,9 +27,6 @@ from mcp_workbench.load.workloads.workload import Workload
 from mcp_workbench.progress import Progress
 from mcp_workbench.records import CallLog
 from mcp_workbench.untrusted import one_line
-
-LIVE_STARTS: Final = 3
-"""How many processes of each command take turns in a live comparison, unless it is said otherwise."""
 
 
 class Connected(Protocol):
@@ -145,7 +142,7 @@ async def compared(
             return compare_stored(sides[0], sides[1], settings=settings, names=names)
         if "rate" not in said and "users" not in said:
             raise UsageError("say how hard the targets are to be called: a rate, or users")
-        load = Load(**{"starts": LIVE_STARTS, **said})
+        load = Load(**said)
         return await _live((first, second), names, workload, load, contract, settings, progress, listener)
 
 
@@ -172,7 +169,7 @@ async def _live(
         refuse_other_population(conditions[0], conditions[1])
         first = [await first_call(side, resolved.operations, load.timeout_s) for side in sides]
         block_s = load.block_s(max(took_ms for took_ms, _ in first))
-        starts = [load.starts if each.starts_processes else 1 for each in ready]
+        starts = [(load.starts or STARTS) if each.starts_processes else 1 for each in ready]
         arms = [Arm(each.name, each.wire, resolved.operations) for each in ready for _ in range(starts[0])]
         mine = (range(starts[0]), range(starts[0], 2 * starts[0]))
         blocks = [load.block(arm, max(load.warm_up_s, 0.01) / starts[0], "warm-up") for arm in range(len(arms))]

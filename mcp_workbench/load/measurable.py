@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Unpack
 
 from mcp_workbench.errors import UsageError
 from mcp_workbench.kernel.loop import background
 from mcp_workbench.kernel.session import Session
+from mcp_workbench.load.compare import compared_as_said
+from mcp_workbench.load.options import Arguments, Called, LoadOptions, RampOptions, read_load, read_ramp
 from mcp_workbench.progress import Progress, shown_progress
 from mcp_workbench.untrusted import one_line
 
@@ -17,40 +19,13 @@ if TYPE_CHECKING:
     from mcp_workbench.contracts.model import ContractBook
     from mcp_workbench.load.baselines.baseline import Baseline
     from mcp_workbench.load.capacities.capacity import Capacity
+    from mcp_workbench.load.capacities.ramp import RampSettings
     from mcp_workbench.load.comparisons.comparison import Comparison
     from mcp_workbench.load.comparisons.gate import GateSettings
     from mcp_workbench.load.driving import Live
     from mcp_workbench.load.measuring import Load
     from mcp_workbench.load.samples.summary import Summary
     from mcp_workbench.load.workloads.workload import Workload
-
-Arguments = dict[str, Any] | Sequence[dict[str, Any]] | str | None
-
-
-class LoadOptions(TypedDict, total=False):
-    """How hard a target is called, and for how long; all of it may be left out but ``rate`` or ``users``.
-
-    Attributes:
-        rate: calls a second, begun whether or not earlier ones have ended: an open load, as many users make it.
-        users: users in a closed loop, each of whom waits for an answer before the next call; instead of ``rate``.
-        duration: seconds that are measured; 10.
-        warm_up: seconds that are called before, in no figure; 1.
-        arrivals: ``"poisson"`` (at random, as users come) or ``"constant"``.
-        timeout: seconds after which a call is given up; 10.
-        max_in_flight: how many calls may be unanswered at once; beyond it calls are dropped, and counted; 512.
-        starts: how many processes of a command take turns, so that the luck of one is not taken for the server's.
-        seed: of all that is drawn; 0.
-    """
-
-    rate: float
-    users: int
-    duration: float
-    warm_up: float
-    arrivals: Literal["poisson", "constant"]
-    timeout: float
-    max_in_flight: int
-    starts: int
-    seed: int
 
 
 class Measurable:
@@ -109,11 +84,10 @@ class Measurable:
             UnreachableError: the target is not there.
         """
         __tracebackhide__ = True
+        called = Called(tool, arguments, workload, contract)
         with shown_progress("measuring", progress) as told:
             return background().run(
-                self._baseline(
-                    tool, arguments, workload, contract, calibrated, label, cluster, shards, told, listener, load
-                )
+                self._baseline(called, read_load(load), calibrated, label, cluster, shards, told, listener)
             )
 
     async def abaseline(
@@ -132,11 +106,10 @@ class Measurable:
         **load: Unpack[LoadOptions],
     ) -> Baseline:
         """Measure as :meth:`baseline` does, without blocking the caller's loop; cancelling ends the generator."""
+        called = Called(tool, arguments, workload, contract)
         with shown_progress("measuring", progress) as told:
             return await background().arun(
-                self._baseline(
-                    tool, arguments, workload, contract, calibrated, label, cluster, shards, told, listener, load
-                )
+                self._baseline(called, read_load(load), calibrated, label, cluster, shards, told, listener)
             )
 
     def compare(
@@ -175,10 +148,9 @@ class Measurable:
         """
         __tracebackhide__ = True
         chosen = self if candidate is None else candidate
+        called = Called(tool, arguments, workload, contract)
         with shown_progress("comparing", progress) as told:
-            return background().run(
-                _comparison(baseline, chosen, tool, arguments, workload, contract, settings, told, load)
-            )
+            return background().run(compared_as_said(baseline, chosen, called, settings, load, told))
 
     async def acompare(
         self,
@@ -195,10 +167,9 @@ class Measurable:
     ) -> Comparison:
         """Compare as :meth:`compare` does, without blocking the caller's loop."""
         chosen = self if candidate is None else candidate
+        called = Called(tool, arguments, workload, contract)
         with shown_progress("comparing", progress) as told:
-            return await background().arun(
-                _comparison(baseline, chosen, tool, arguments, workload, contract, settings, told, load)
-            )
+            return await background().arun(compared_as_said(baseline, chosen, called, settings, load, told))
 
     def sample(
         self,
@@ -275,46 +246,44 @@ class Measurable:
 
     async def _baseline(
         self,
-        tool: str | None,
-        arguments: Arguments,
-        workload: Workload | Path | str | None,
-        contract: ContractBook | Path | str | None,
+        called: Called,
+        load: Load,
         calibrated: bool,
         label: str,
         cluster: object,
         shards: int,
         progress: Progress | None,
         listener: Callable[[Live], None] | None,
-        options: LoadOptions,
     ) -> Baseline:
-        from mcp_workbench.load.measuring import measure, read_contract, read_workload_word
+        from mcp_workbench.load.measuring import measure
 
-        if tool is not None:
-            await self._known(tool)
-        if cluster is not None:
-            from mcp_workbench.load.cluster import measure_sharded
-
-            if listener is not None:
-                raise UsageError("a load that a cluster makes tells nobody how it goes; leave out listener=")
-            return await measure_sharded(
-                self.session.connection,
-                read_workload_word(tool, arguments, workload),
-                read_load(options),
-                cluster=cluster,
-                shards=shards,
-                contract=read_contract(contract),
+        if called.tool is not None:
+            await self._known(called.tool)
+        connection, workload, contract = self.session.connection, called.read_workload(), called.read_contract()
+        if cluster is None:
+            return await measure(
+                connection,
+                workload,
+                load,
+                contract=contract,
+                calibrated=calibrated,
                 label=label,
                 progress=progress,
+                listener=listener,
             )
-        return await measure(
-            self.session.connection,
-            read_workload_word(tool, arguments, workload),
-            read_load(options),
-            contract=read_contract(contract),
-            calibrated=calibrated,
+        from mcp_workbench.load.cluster import measure_sharded
+
+        if listener is not None:
+            raise UsageError("a load that a cluster makes tells nobody how it goes; leave out listener=")
+        return await measure_sharded(
+            connection,
+            workload,
+            load,
+            cluster=cluster,
+            shards=shards,
+            contract=contract,
             label=label,
             progress=progress,
-            listener=listener,
         )
 
     def capacity(
@@ -324,15 +293,8 @@ class Measurable:
         *,
         workload: Workload | Path | str | None = None,
         contract: ContractBook | Path | str | None = None,
-        slo_p95_ms: float | None = None,
-        start_rate: float | None = None,
-        max_rate: float = 20_000.0,
-        stage: float = 2.0,
-        resolution: float = 0.1,
-        limit: float = 180.0,
-        timeout: float = 5.0,
-        seed: int = 0,
         progress: bool = True,
+        **ramp: Unpack[RampOptions],
     ) -> Capacity:
         """Find how much the target takes: the greatest rate at which answers follow what is offered.
 
@@ -347,15 +309,8 @@ class Measurable:
             arguments: as for :meth:`baseline`.
             workload: a mix of tools and flows, or its file.
             contract: where examples come from, or its file.
-            slo_p95_ms: what p95 from the intended start may be, in milliseconds; only throughput is judged if left out.
-            start_rate: where the ramp begins, in calls a second; found by a burst if left out.
-            max_rate: beyond which nothing is asked, in calls a second.
-            stage: seconds that each stage takes; up to three times as long where it would have less than 40 calls.
-            resolution: how far apart the closest rates are, as a share.
-            limit: seconds after which the band is left as it is.
-            timeout: seconds after which a call is given up.
-            seed: of all that is drawn.
             progress: show a progress bar.
+            ramp: how the ramp goes, such as ``slo_p95_ms=``; :class:`RampOptions` lists it.
 
         Returns:
             The knee (``.knee``, ``.band``, ``.reason``), the stages (``.frame``), a picture (``.plot()``). It is void
@@ -366,9 +321,9 @@ class Measurable:
             UnreachableError: the target is not there.
         """
         __tracebackhide__ = True
-        chosen = (start_rate, max_rate, slo_p95_ms, stage, resolution, limit, timeout)
+        called = Called(tool, arguments, workload, contract)
         with shown_progress("finding the capacity", progress) as told:
-            return background().run(self._capacity(tool, arguments, workload, contract, chosen, seed, told))
+            return background().run(self._capacity(called, read_ramp(ramp), told))
 
     async def acapacity(
         self,
@@ -377,129 +332,23 @@ class Measurable:
         *,
         workload: Workload | Path | str | None = None,
         contract: ContractBook | Path | str | None = None,
-        slo_p95_ms: float | None = None,
-        start_rate: float | None = None,
-        max_rate: float = 20_000.0,
-        stage: float = 2.0,
-        resolution: float = 0.1,
-        limit: float = 180.0,
-        timeout: float = 5.0,
-        seed: int = 0,
         progress: bool = True,
+        **ramp: Unpack[RampOptions],
     ) -> Capacity:
         """Find the capacity as :meth:`capacity` does, without blocking the caller's loop; cancelling ends the load."""
-        chosen = (start_rate, max_rate, slo_p95_ms, stage, resolution, limit, timeout)
+        called = Called(tool, arguments, workload, contract)
         with shown_progress("finding the capacity", progress) as told:
-            return await background().arun(self._capacity(tool, arguments, workload, contract, chosen, seed, told))
+            return await background().arun(self._capacity(called, read_ramp(ramp), told))
 
-    async def _capacity(
-        self,
-        tool: str | None,
-        arguments: Arguments,
-        workload: Workload | Path | str | None,
-        contract: ContractBook | Path | str | None,
-        chosen: tuple[float | None, float, float | None, float, float, float, float],
-        seed: int,
-        progress: Progress | None,
-    ) -> Capacity:
+    async def _capacity(self, called: Called, ramp: RampSettings, progress: Progress | None) -> Capacity:
         from mcp_workbench.load.capacities.capacity import find_capacity
-        from mcp_workbench.load.capacities.ramp import RampSettings
-        from mcp_workbench.load.measuring import read_contract, read_workload_word
 
-        settings = RampSettings(*chosen, seed=seed)
-        if tool is not None:
-            await self._known(tool)
-        called = read_workload_word(tool, arguments, workload)
+        if called.tool is not None:
+            await self._known(called.tool)
         return await find_capacity(
-            self.session.connection, called, settings, contract=read_contract(contract), progress=progress
+            self.session.connection,
+            called.read_workload(),
+            ramp,
+            contract=called.read_contract(),
+            progress=progress,
         )
-
-
-def compare(
-    baseline: object,
-    candidate: object,
-    *,
-    tool: str | None = None,
-    arguments: Arguments = None,
-    workload: Workload | Path | str | None = None,
-    contract: ContractBook | Path | str | None = None,
-    settings: GateSettings | Path | str | None = None,
-    progress: bool = True,
-    **load: Unpack[LoadOptions],
-) -> Comparison:
-    """Compare a candidate with a baseline, as :meth:`Workbench.compare <Measurable.compare>` does, without a workbench.
-
-    The arguments are those of that method.
-    """
-    __tracebackhide__ = True
-    with shown_progress("comparing", progress) as told:
-        return background().run(
-            _comparison(baseline, candidate, tool, arguments, workload, contract, settings, told, load)
-        )
-
-
-async def acompare(
-    baseline: object,
-    candidate: object,
-    *,
-    tool: str | None = None,
-    arguments: Arguments = None,
-    workload: Workload | Path | str | None = None,
-    contract: ContractBook | Path | str | None = None,
-    settings: GateSettings | Path | str | None = None,
-    progress: bool = True,
-    **load: Unpack[LoadOptions],
-) -> Comparison:
-    """Compare as :func:`compare` does, without blocking the caller's loop."""
-    with shown_progress("comparing", progress) as told:
-        return await background().arun(
-            _comparison(baseline, candidate, tool, arguments, workload, contract, settings, told, load)
-        )
-
-
-async def _comparison(
-    baseline: object,
-    candidate: object,
-    tool: str | None,
-    arguments: Arguments,
-    workload: Workload | Path | str | None,
-    contract: ContractBook | Path | str | None,
-    settings: GateSettings | Path | str | None,
-    progress: Progress | None,
-    options: LoadOptions,
-) -> Comparison:
-    from mcp_workbench.load.comparing import compared
-    from mcp_workbench.load.comparisons.gate import GateSettings, read_gate
-    from mcp_workbench.load.measuring import read_contract, read_workload_word
-
-    called = None if tool is None and workload is None else read_workload_word(tool, arguments, workload)
-    gate = settings if isinstance(settings, GateSettings) else read_gate(settings)
-    said = load_fields(options)
-    return await compared(
-        baseline, candidate, called, said, contract=read_contract(contract), settings=gate, progress=progress
-    )
-
-
-def read_load(options: LoadOptions) -> Load:
-    """Return what a user has said of a load.
-
-    Raises:
-        UsageError: it makes no load.
-    """
-    from mcp_workbench.load.measuring import Load
-
-    return Load(**load_fields(options))
-
-
-def load_fields(options: LoadOptions) -> dict[str, Any]:
-    """Return what a user has said of a load as fields of ``Load``.
-
-    Raises:
-        UsageError: a word is none of them.
-    """
-    known = list(LoadOptions.__annotations__)
-    for name in options:
-        if name not in known:
-            raise UsageError(f"{one_line(name, 60)}= says nothing of a load; there is {', '.join(known)}")
-    named = {"duration": "duration_s", "warm_up": "warm_up_s", "timeout": "timeout_s"}
-    return {named.get(name, name): value for name, value in options.items() if value is not None}

@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final, get_args
 
-from mcp_workbench.contracts.files import read_book
 from mcp_workbench.contracts.model import ContractBook
 from mcp_workbench.errors import CallTimeoutError, UsageError
 from mcp_workbench.kernel.connection import Connection
@@ -23,13 +21,17 @@ from mcp_workbench.load.driving import Listener, drive
 from mcp_workbench.load.plan import Arm, Arrivals, Block, Operation, Plan, Step
 from mcp_workbench.load.preparing import Prepared, prepared
 from mcp_workbench.load.workloads.resolving import Resolved, resolve
-from mcp_workbench.load.workloads.workload import Workload, one_call, read_workload
+from mcp_workbench.load.workloads.workload import Workload
 from mcp_workbench.progress import Progress
 from mcp_workbench.records import read_arguments
 
 BLOCK_S: Final = 0.1
 """How long one arm is called before it is the other's turn: short, so that a disturbance of the machine meets both."""
 
+STARTS: Final = 3
+"""How many processes of a command take turns where others are to be compared with it, unless it is said otherwise."""
+
+_CALIBRATIONS: Final = 3
 _LONGEST_BLOCK_S: Final = 2.0
 _CALLS_A_BLOCK: Final = 10
 _LONG_CALLS_A_BLOCK: Final = 5
@@ -48,7 +50,8 @@ class Load:
         arrivals: how the starts of an open load are spread.
         timeout_s: after which a call is given up.
         max_in_flight: how many calls may be unanswered at once; beyond it operations are dropped, and counted.
-        starts: how many processes of a command take turns, so that one process's luck is not taken for the server's.
+        starts: how many processes of a command take turns, so that one process's luck is not taken for the server's;
+            ``None`` for :data:`STARTS` wherever other runs are to be compared, else one.
         seed: of all that is drawn.
 
     Raises:
@@ -62,7 +65,7 @@ class Load:
     arrivals: Arrivals = "poisson"
     timeout_s: float = 10.0
     max_in_flight: int = 512
-    starts: int = 1
+    starts: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -93,7 +96,7 @@ class Load:
             ("seed", 0, 2**32 - 1),
         ):
             value = getattr(self, name)
-            if value is None and name == "users":
+            if value is None and name in ("users", "starts"):
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or not fewest <= value <= most:
                 raise UsageError(f"{name}={value!r} makes no load; give a whole number from {fewest} to {most:,}")
@@ -106,32 +109,6 @@ class Load:
         """Return how long one turn is: long enough for some calls, short enough for twenty turns."""
         wished = max(BLOCK_S, _CALLS_A_BLOCK / self.rate if self.rate else 0.0, _LONG_CALLS_A_BLOCK * first_ms / 1e3)
         return min(wished, _LONGEST_BLOCK_S, self.duration_s / 20 if self.duration_s >= 20 * BLOCK_S else BLOCK_S)
-
-
-def read_workload_word(
-    tool: str | None,
-    arguments: dict[str, Any] | Sequence[dict[str, Any]] | str | None,
-    workload: Workload | Path | str | None,
-) -> Workload:
-    """Return what is to be called: one tool, or a workload.
-
-    Raises:
-        UsageError: neither or both are given.
-        FileError: the workload's file is not what it should be.
-    """
-    if (tool is None) == (workload is None):
-        raise UsageError("give either a tool (and its arguments) or workload= (a file, or a Workload), and not both")
-    if tool is not None:
-        return one_call(tool, arguments)
-    if arguments is not None:
-        raise UsageError("arguments= belong to a tool; those of a workload are in the workload")
-    assert workload is not None
-    return workload if isinstance(workload, Workload) else read_workload(workload)
-
-
-def read_contract(contract: ContractBook | Path | str | None) -> ContractBook | None:
-    """Return a contract, or that of a file."""
-    return contract if contract is None or isinstance(contract, ContractBook) else read_book(contract)
 
 
 def conditions_of(ready: Prepared, resolved: Resolved, load: Load) -> Conditions:
@@ -206,18 +183,18 @@ async def measure(
             # Before anything is called: nobody waits for figures that cannot be compared.
             refuse_other_population(like, conditions)
         first_ms, note = await first_call(connection, resolved.operations, load.timeout_s)
-        starts = load.starts if ready.starts_processes else 1
+        starts = (load.starts or (STARTS if calibrated else 1)) if ready.starts_processes else 1
         arms = [Arm(ready.name, ready.wire, resolved.operations)] * starts
         servers = [ready.server] * starts
         mine = range(starts)
+        beside = range(starts, starts + _CALIBRATIONS if calibrated else starts)
         blocks = [load.block(arm, max(load.warm_up_s, 0.01) / starts, "warm-up") for arm in mine]
-        if calibrated:
-            beside = calibration_server(ready.wire.kind, started=servers.append)
-            arms.append(await stack.enter_async_context(beside))
-            blocks.append(calibration_block(load.block(0, _CALIBRATION_WARM_UP_S, "warm-up"), starts))
-            blocks += turns(load, load.block_s(first_ms), mine, starts)
-        elif starts > 1:
-            blocks += turns(load, load.block_s(first_ms), mine, None)
+        for arm in beside:
+            process = calibration_server(ready.wire.kind, started=servers.append)
+            arms.append(await stack.enter_async_context(process))
+            blocks.append(calibration_block(load.block(0, _CALIBRATION_WARM_UP_S, "warm-up"), arm))
+        if calibrated or starts > 1:
+            blocks += turns(load, load.block_s(first_ms), mine, beside)
         else:
             blocks.append(load.block(0, load.duration_s))
         plan = Plan(tuple(arms), tuple(blocks), load.arrivals, load.timeout_s, load.max_in_flight, load.seed)
@@ -229,7 +206,7 @@ async def measure(
             calls,
             conditions,
             assess(run, mine, calls, ready.tools, notes),
-            calibration=run.calls(starts) if calibrated else None,
+            calibration=run.calls(*beside) if calibrated else None,
             calibration_identity=calibration_identity() if calibrated else "",
             processes=starts,
             label=label,
@@ -237,14 +214,21 @@ async def measure(
         )
 
 
-def turns(load: Load, block_s: float, mine: Sequence[int], calibration: int | None) -> list[Block]:
-    """Return the measured blocks: the target's processes in turns, each followed or preceded by the calibration."""
+def turns(load: Load, block_s: float, mine: Sequence[int], calibrations: Sequence[int]) -> list[Block]:
+    """Return the measured blocks: the target's processes in turns, each followed or preceded by a calibration server.
+
+    Args:
+        load: how hard, and for how long.
+        block_s: how long a turn is, in seconds.
+        mine: the target's processes.
+        calibrations: those of the calibration server, one a turn; may be empty.
+    """
     dice = random.Random(load.seed)  # noqa: S311 - an order, no secret
     blocks: list[Block] = []
     for turn in range(max(1, round(load.duration_s / block_s))):
         pair = [load.block(mine[turn % len(mine)], block_s)]
-        if calibration is not None:
-            pair.append(calibration_block(pair[0], calibration))
+        if calibrations:
+            pair.append(calibration_block(pair[0], calibrations[turn % len(calibrations)]))
             dice.shuffle(pair)
         blocks += pair
     return blocks

@@ -17,10 +17,10 @@ from mcp.server.mcpserver import MCPServer
 from mcp_workbench import Workbench
 from mcp_workbench.errors import FileError, UnknownToolError, UsageError, VoidRunError
 from mcp_workbench.load.baselines.baseline import Baseline
+from mcp_workbench.load.compare import compare
 from mcp_workbench.load.comparisons.gate import GateSettings
 from mcp_workbench.load.comparisons.verdicts import Verdict
 from mcp_workbench.load.driving import Live
-from mcp_workbench.load.measurable import compare
 from mcp_workbench.load.workloads.workload import CallShare, Flow, FlowStep, Workload
 from mcp_workbench.records import Outcome
 

@@ -5,15 +5,11 @@ JSON is read as the YAML that it is, so that messages name the line.
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import re
-import shutil
 from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -29,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from mcp_workbench.documents import Document, checked, parse_document, read_document
+from mcp_workbench.documents import Document, checked, parse_document, read_document, write_whole
 from mcp_workbench.errors import FileError, UsageError
 from mcp_workbench.load.baselines.conditions import Conditions
 from mcp_workbench.load.baselines.figures import MOST_CODES, MOST_SLICES, OverTime
@@ -136,9 +132,12 @@ class BaselineFile(_Part):
             raise ValueError("pairs: they go with a calibration, and only one of both is there; measure again")
         if self.pairs is not None:
             pairs = self.pairs
-            columns = (pairs.target_p25_ms, pairs.target_p50_ms, pairs.calibration_p25_ms, pairs.calibration_p50_ms)
+            columns = (pairs.target_p50_ms, pairs.calibration_p50_ms)
             if len({len(column) for column in columns}) > 1 or any(each <= 0 for column in columns for each in column):
-                raise ValueError("pairs: they should be four lists of one length, all numbers above 0; measure again")
+                raise ValueError("pairs: they should be two lists of one length, all numbers above 0; measure again")
+            quick = pairs.quick
+            if quick is not None and (quick.target_ms <= 0 or quick.calibration_ms <= 0 or (quick.error or 0) < 0):
+                raise ValueError("pairs: the quick calls take some time, and no error is below 0; measure again")
         return self
 
 
@@ -190,23 +189,7 @@ def write_file(content: BaselineFile, file: Path | str) -> Path:
     Raises:
         FileError: the file cannot be written.
     """
-    path = Path(file)
-    try:
-        # A link stays a link: what it points at is replaced.
-        place = path.resolve()
-        if place.is_symlink():
-            # From Python 3.13 on, a circle of links resolves to itself.
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        with TemporaryDirectory(dir=place.parent, prefix=".baseline-") as beside:
-            new = Path(beside, "baseline.json")
-            new.write_text(file_text(content), encoding="utf-8", newline="\n")
-            if place.exists():
-                shutil.copymode(place, new)
-            new.replace(place)
-    except (OSError, ValueError, RuntimeError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise FileError(f"{one_line(path)!r} cannot be written: {one_line(why)}; give another place") from None
-    return path
+    return write_whole(file_text(content), file)
 
 
 def _checked(document: Document) -> BaselineFile:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mcp_workbench.load.comparisons.statistics import bootstrap_ratios
 from mcp_workbench.load.measured import OK, Calls
 
 MOST_PAIRS: Final = 5_000
 """How many pairs of blocks are kept; a run of minutes has hundreds."""
+
+_QUICK: Final = 10.0
+_RESAMPLES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +35,37 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
-    """The latency of the target and of the calibration server in neighbouring blocks, of calls that ended well.
+class Quick:
+    """The quick calls: of ten calls that ended well, how long the quickest one took from sending to answer.
+
+    What other programs do, they do to the slow calls more than to the quick ones, and to nearly all of them alike:
+    ``benchmarks/RESULTS.md`` has by how much.
 
     Attributes:
-        target_p25_ms: for each pair of blocks, a quarter of the target's calls took less than this.
-        target_p50_ms: half of them.
-        calibration_p25_ms: the same of the calibration server.
-        calibration_p50_ms: the same of the calibration server.
+        target_ms: p10 of the target's service time.
+        calibration_ms: the same of the calibration server.
+        error: the standard error of the logarithm of their ratio, from drawing pairs of blocks again; ``None``
+            where there are too few.
     """
 
-    target_p25_ms: tuple[float, ...]
+    target_ms: float
+    calibration_ms: float
+    error: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The target and the calibration server in neighbouring blocks, of calls that ended well.
+
+    Attributes:
+        target_p50_ms: for each pair of blocks, half of the target's calls took less than this.
+        calibration_p50_ms: the same of the calibration server.
+        quick: the quick calls of all blocks together; ``None`` if there were none.
+    """
+
     target_p50_ms: tuple[float, ...]
-    calibration_p25_ms: tuple[float, ...]
     calibration_p50_ms: tuple[float, ...]
+    quick: Quick | None = None
 
     def __len__(self) -> int:
         """Return how many pairs there are."""
@@ -65,25 +87,31 @@ def pairs_of(target: Calls, calibration: Calls) -> Pairs:
     """
     blocks = min(target.blocks, calibration.blocks)
     width = max(1, -(-blocks // MOST_PAIRS))
-    columns = np.hstack([_quartiles_ms(calls, blocks, width) for calls in (target, calibration)])
+    columns = np.stack([_medians_ms(calls, blocks, width) for calls in (target, calibration)], axis=1)
     known = columns[(columns > 0).all(axis=1)]
-    return Pairs(*(tuple(map(float, column)) for column in known.T))
+    mine, theirs = (tuple(map(float, column)) for column in known.T)
+    return Pairs(mine, theirs, _quick(target, calibration))
 
 
-def _quartiles_ms(calls: Calls, blocks: int, width: int) -> NDArray[np.float64]:
-    """Return p25 and p50 of each ``width`` blocks, one row for all of them; NaN where no call ended well."""
+def _quick(target: Calls, calibration: Calls) -> Quick | None:
+    served = [replace(calls, latency_ms=calls.service_ms) for calls in (calibration, target)]
+    (ratio,) = bootstrap_ratios(served[0], served[1], [(_QUICK,)], resamples=_RESAMPLES)
+    if ratio is None:
+        return None
+    error = ratio.standard_error if math.isfinite(ratio.standard_error) else None
+    return Quick(ratio.candidate_ms, ratio.baseline_ms, error)
+
+
+def _medians_ms(calls: Calls, blocks: int, width: int) -> NDArray[np.float64]:
+    """Return p50 of each ``width`` blocks; NaN where no call ended well."""
     rows = -(-blocks // width)
     chosen = (calls.outcome == OK) & (calls.block < blocks)
     row, latency_ms = calls.block[chosen].astype(np.int64) // width, calls.latency_ms[chosen]
     ordered_ms = latency_ms[np.lexsort((latency_ms, row))]
     counts = np.bincount(row, minlength=rows)
-    found = np.full((rows, 2), np.nan)
     some = counts > 0
     first, last = (np.cumsum(counts) - counts)[some], (np.cumsum(counts) - 1)[some]
-    for at, share in enumerate((0.25, 0.50)):
-        # Between two calls in proportion, as numpy does it: blocks have few calls.
-        place = first + (last - first) * share
-        below = place.astype(np.int64)
-        above = np.minimum(below + 1, last)
-        found[some, at] = ordered_ms[below] + (ordered_ms[above] - ordered_ms[below]) * (place - below)
+    # Between two calls where they are even: blocks have few calls.
+    found = np.full(rows, np.nan)
+    found[some] = (ordered_ms[(first + last) // 2] + ordered_ms[(first + last + 1) // 2]) / 2
     return found

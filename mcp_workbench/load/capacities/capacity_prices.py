@@ -7,11 +7,11 @@ is called at half of what the first one takes, which says what the controls cost
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from mcp_workbench.load.capacities.knee import rate_words
 from mcp_workbench.load.capacities.ramp import WARM_UP_S, RampSettings
 from mcp_workbench.load.comparing import opened_side
 from mcp_workbench.load.driving import drive
-from mcp_workbench.load.measuring import read_contract, read_workload_word
+from mcp_workbench.load.options import Arguments, Called, RampOptions, read_ramp
 from mcp_workbench.load.plan import Arm, Block, Plan
 from mcp_workbench.load.preparing import Prepared, prepared
 from mcp_workbench.load.workloads.resolving import resolve
@@ -50,8 +50,6 @@ _COLUMNS = [
     "p50 ms at half",
     "ends it",
 ]
-
-Arguments = dict[str, Any] | Sequence[dict[str, Any]] | str | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -147,15 +145,8 @@ def capacity_prices(
     *,
     workload: Workload | Path | str | None = None,
     contract: ContractBook | Path | str | None = None,
-    slo_p95_ms: float | None = None,
-    start_rate: float | None = None,
-    max_rate: float = 20_000.0,
-    stage: float = 2.0,
-    resolution: float = 0.1,
-    limit: float = 180.0,
-    timeout: float = 5.0,
-    seed: int = 0,
     progress: bool = True,
+    **ramp: Unpack[RampOptions],
 ) -> CapacityPrices:
     """Measure how much each of several targets takes, in turns, such as a server bare and hardened.
 
@@ -169,24 +160,17 @@ def capacity_prices(
         arguments: what it is called with.
         workload: a mix of tools and flows, or its file.
         contract: where examples come from, or its file.
-        slo_p95_ms: what p95 from the intended start may be, in milliseconds; only throughput is judged if left out.
-        start_rate: where the ramps begin, in calls a second; found by a burst if left out.
-        max_rate: beyond which nothing is asked, in calls a second.
-        stage: seconds that each stage takes.
-        resolution: how far apart the closest rates are, as a share.
-        limit: for each target, seconds after which the band is left as it is.
-        timeout: seconds after which a call is given up.
-        seed: of all that is drawn.
         progress: show a progress bar.
+        ramp: how the ramps go, such as ``slo_p95_ms=``; :class:`RampOptions` lists it.
 
     Raises:
         UsageError: what makes no ramp, or does not fit a target.
         UnreachableError: a target is not there.
     """
     __tracebackhide__ = True
-    settings = RampSettings(start_rate, max_rate, slo_p95_ms, stage, resolution, limit, timeout, seed=seed)
+    called = Called(tool, arguments, workload, contract)
     with shown_progress("finding capacities", progress) as told:
-        return background().run(_prices(targets, tool, arguments, workload, contract, settings, told))
+        return background().run(_prices(targets, called, read_ramp(ramp), told))
 
 
 async def acapacity_prices(
@@ -196,35 +180,24 @@ async def acapacity_prices(
     *,
     workload: Workload | Path | str | None = None,
     contract: ContractBook | Path | str | None = None,
-    slo_p95_ms: float | None = None,
-    start_rate: float | None = None,
-    max_rate: float = 20_000.0,
-    stage: float = 2.0,
-    resolution: float = 0.1,
-    limit: float = 180.0,
-    timeout: float = 5.0,
-    seed: int = 0,
     progress: bool = True,
+    **ramp: Unpack[RampOptions],
 ) -> CapacityPrices:
     """Measure what :func:`capacity_prices` measures, without blocking the caller's loop."""
-    settings = RampSettings(start_rate, max_rate, slo_p95_ms, stage, resolution, limit, timeout, seed=seed)
+    called = Called(tool, arguments, workload, contract)
     with shown_progress("finding capacities", progress) as told:
-        return await background().arun(_prices(targets, tool, arguments, workload, contract, settings, told))
+        return await background().arun(_prices(targets, called, read_ramp(ramp), told))
 
 
 async def _prices(
     targets: Mapping[str, object],
-    tool: str | None,
-    arguments: Arguments,
-    workload: Workload | Path | str | None,
-    contract: ContractBook | Path | str | None,
+    called: Called,
     settings: RampSettings,
     progress: Progress | None,
 ) -> CapacityPrices:
     if not isinstance(targets, Mapping) or not 0 < len(targets) <= _MOST_TARGETS:
         raise UsageError(f"targets= takes 1 to {_MOST_TARGETS} targets by name, such as {{'bare': 'server.py:app'}}")
-    called = read_workload_word(tool, arguments, workload)
-    book = read_contract(contract)
+    workload, contract = called.read_workload(), called.read_contract()
     async with AsyncExitStack() as stack:
         connections: dict[str, Connection] = {}
         for name, word in targets.items():
@@ -234,12 +207,12 @@ async def _prices(
                     f"{one_line(name, 80)!r} is a stored baseline, which cannot be called; give a live target"
                 )
             connections[str(name)] = side
-        found = await find_capacities(connections, called, settings, contract=book, progress=progress)
+        found = await find_capacities(connections, workload, settings, contract=contract, progress=progress)
         first = next(iter(found.values()))
         half_rate = None if first.knee is None else first.knee / 2
         half_p50_ms: dict[str, float] = {}
         if half_rate is not None:
-            half_p50_ms = await _at_rate(connections, called, book, settings, half_rate)
+            half_p50_ms = await _at_rate(connections, workload, contract, settings, half_rate)
     return CapacityPrices(first.workload, found, half_rate, half_p50_ms)
 
 

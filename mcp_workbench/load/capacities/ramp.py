@@ -95,7 +95,9 @@ class RampSettings:
             if value is None and name in ("start_rate", "slo_p95_ms"):
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-                raise UsageError(f"{name}={value!r} makes no ramp; give {of} from {least:g} to {most:,}")
+                # As users call it.
+                word = name.removesuffix("_s")
+                raise UsageError(f"{word}={value!r} makes no ramp; give {of} from {least:g} to {most:,}")
         most_calls = self.max_in_flight
         if isinstance(most_calls, bool) or not isinstance(most_calls, int) or not 1 <= most_calls <= 100_000:
             raise UsageError(f"max_in_flight={most_calls!r} makes no ramp; give a whole number from 1 to 100,000")

@@ -62,10 +62,11 @@ class GateSettings(_Part):
         process_sd: the standard deviation of what two processes of the same code differ by for as long as they live, as
             the logarithm of p50 (0.025).
         tail_process_sd: the same for the slow end (0.04).
-        run_sd: of two runs at different times, after division by the calibration server's, as the logarithm of p50
-            (0.04); what processes differ by is in it.
-        foreign_sd: the same for each core that other programs were busy on during one of the runs and not the other
-            (0.3): the calibration server makes up for half of it only.
+        run_sd: of two runs of one process each at different times, after division by the calibration server's, as the
+            logarithm of a latency (0.06); it is divided by the root of the number of processes.
+        foreign_sd: the same for each core that other programs were busy on during a run, for p50 (0.4): the
+            calibration server makes up for a part of it only.
+        quick_foreign_sd: the same for the quick calls (0.05).
         judge_tail: ``when possible`` (the slow end may find a regression, and is never missed), ``always`` (without
             calls enough for it nothing is decided) or ``never``.
         least_pairs: fewer pairs of blocks decide nothing (8).
@@ -86,8 +87,9 @@ class GateSettings(_Part):
     error_confidence: _Confidence = Field(default=0.95, description="Of the intervals of error rates, 0.5 to 0.9999.")
     process_sd: _Sd = Field(default=0.025, description="What processes of the same code differ by, as a logarithm.")
     tail_process_sd: _Sd = Field(default=0.04, description="The same for the slow end.")
-    run_sd: _Sd = Field(default=0.04, description="What runs at different times differ by, as a logarithm.")
-    foreign_sd: _Sd = Field(default=0.3, description="The same for a core of other work beside one run only.")
+    run_sd: _Sd = Field(default=0.06, description="What runs at different times differ by, as a logarithm.")
+    foreign_sd: _Sd = Field(default=0.4, description="The same for a core of other work beside a run, for p50.")
+    quick_foreign_sd: _Sd = Field(default=0.05, description="The same for the quick calls.")
     judge_tail: Literal["when possible", "always", "never"] = Field(
         default="when possible", description="Whether the slow end decides: when possible, always or never."
     )

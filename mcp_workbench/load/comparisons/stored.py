@@ -1,10 +1,10 @@
 """A candidate compared with a baseline of another day, or of another machine: each beside the same calibration server.
 
 Milliseconds of two days cannot be compared. What is compared is how many times as long the target takes as the
-calibration server, which ran in the blocks beside the target's: the mean over the pairs of blocks of the ratio's
-logarithm. What two runs of the same code still differ by is a term of its own, ``run_sd``, once for each run; and what
-other programs did beside one run and not beside the other is another, ``foreign_sd``: work that takes processors away
-slows a server that others wait for more than the calibration server.
+calibration server, which ran in the blocks beside the target's. Two measures decide. p10 of the service time: the
+quick calls, which other programs hardly change. And p50, from the intended start: what other programs do to it the
+calibration server makes up for in part only, so that it decides little where they were busy (``foreign_sd``). What two
+runs of the same code still differ by is a term of its own (``run_sd``), smaller with more processes.
 """
 
 from __future__ import annotations
@@ -59,18 +59,20 @@ def compare_stored(
     before, after = _pairs(baseline, names[0]), _pairs(candidate, names[1])
     _refuse_other_calibration(baseline, candidate)
     gate = settings or GateSettings()
-    other_work = baseline.honesty.foreign_share - candidate.honesty.foreign_share
-    bounds = p50_bounds(gate, math.hypot(gate.run_sd * math.sqrt(2), gate.foreign_sd * other_work))
+    luck_sd = gate.run_sd * math.sqrt(1 / baseline.processes + 1 / candidate.processes)
+    other_work = math.hypot(baseline.honesty.foreign_share, candidate.honesty.foreign_share)
     calls = min(_well(baseline), _well(candidate))
     seconds = min(baseline.whole.seconds, candidate.whole.seconds)
+    measures = (
+        ("p10", _quick_ratio(before, after), gate.quick_foreign_sd),
+        ("p50", _ratio(before, after), gate.foreign_sd),
+    )
+    latencies = [
+        judged_ratio(measure, ratio, calls, seconds, p50_bounds(gate, math.hypot(luck_sd, foreign_sd * other_work)))
+        for measure, ratio, foreign_sd in measures
+    ]
     findings = (
-        *(
-            replace(
-                judged_ratio(measure, _ratio(before, after, measure), calls, seconds, bounds, decides=measure == "p50"),
-                unit="calibrations",
-            )
-            for measure in ("p50", "p25")
-        ),
+        *(replace(each, unit="calibrations") for each in latencies),
         _errors(baseline, candidate, seconds, gate),
     )
     mine, theirs = baseline.whole.outcomes, candidate.whole.outcomes
@@ -113,22 +115,27 @@ def _refuse_other_calibration(baseline: Baseline, candidate: Baseline) -> None:
             )
 
 
-def _ratio(before: Pairs, after: Pairs, percentile: str) -> LogRatio | None:
-    """Return how much slower the candidate is in units of the calibration server; its figures are such units, too."""
+def _ratio(before: Pairs, after: Pairs) -> LogRatio | None:
+    """Return how much slower p50 of the candidate is in units of the calibration server; its figures are such units."""
     means, errors = [], []
     for pairs in (before, after):
-        target, calibration = (
-            np.array(getattr(pairs, f"{whose}_{percentile}_ms"), dtype=np.float64)
-            for whose in ("target", "calibration")
-        )
-        known = (target > 0) & (calibration > 0)
-        mean, error = mean_log_ratio(np.log(target[known] / calibration[known]))
+        target, calibration = np.array(pairs.target_p50_ms), np.array(pairs.calibration_p50_ms)
+        mean, error = mean_log_ratio(np.log(target / calibration))
         if not math.isfinite(mean):
             return None
         means.append(mean)
         errors.append(error)
     count = min(len(before), len(after))
     return LogRatio(math.exp(means[0]), math.exp(means[1]), means[1] - means[0], math.hypot(*errors), count)
+
+
+def _quick_ratio(before: Pairs, after: Pairs) -> LogRatio | None:
+    """Return the same of the quick calls."""
+    if before.quick is None or after.quick is None:
+        return None
+    mine, theirs = (each.target_ms / each.calibration_ms for each in (before.quick, after.quick))
+    errors = [math.inf if each.error is None else each.error for each in (before.quick, after.quick)]
+    return LogRatio(mine, theirs, math.log(theirs / mine), math.hypot(*errors), min(len(before), len(after)))
 
 
 def _errors(baseline: Baseline, candidate: Baseline, seconds: float, settings: GateSettings) -> Finding:

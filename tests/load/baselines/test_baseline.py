@@ -128,15 +128,28 @@ def test_block_by_block_the_target_is_related_to_the_calibration_server() -> Non
     assert (len(failed.pairs), failed.pairs.ratio) == (0, None)
 
 
-def test_the_quartiles_of_a_block_are_those_of_its_calls_that_ended_well() -> None:
+def test_the_median_of_a_block_is_that_of_its_calls_that_ended_well() -> None:
     calls = arm(3, failing=0.2, seconds=1)
     found = pairs_of(calls, calls)
     for block in range(10):
         latency_ms = calls.latency_ms[(calls.block == block) & ~calls.failed]
-        assert (found.target_p25_ms[block], found.target_p50_ms[block]) == pytest.approx(
-            tuple(np.percentile(latency_ms, (25, 50)))
-        )
+        assert found.target_p50_ms[block] == pytest.approx(np.median(latency_ms))
     assert found.target_p50_ms == found.calibration_p50_ms
+
+
+def test_the_quick_calls_are_those_of_all_blocks_from_when_they_were_sent() -> None:
+    target, calibration = arm(1), arm(2, factor=0.5)
+    waited = replace(target, latency_ms=target.latency_ms + 100)
+    quick = pairs_of(waited, calibration).quick
+    assert quick is not None
+    assert quick.target_ms == pytest.approx(np.percentile(target.service_ms, 10), rel=0.01)
+    assert quick.target_ms / quick.calibration_ms == pytest.approx(2.0, rel=0.1)
+    assert quick.error is not None
+    assert 0 < quick.error < 0.1
+    assert pairs_of(arm(1, failing=1.1), calibration).quick is None
+    few = pairs_of(columns(np.ones(3), np.zeros(3, dtype=int), 1), columns(np.ones(3), np.zeros(3, dtype=int), 1)).quick
+    assert few is not None
+    assert few.error is None
 
 
 def test_pairs_without_calls_or_without_time_are_left_out() -> None:

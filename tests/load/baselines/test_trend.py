@@ -112,7 +112,7 @@ def test_beside_a_calibration_server_a_faster_machine_is_no_step() -> None:
     for at, value_ms in enumerate(noisy(5, 20, 0.01)):
         machine = 0.5 if at >= 10 else 1.0
         one = release(at, value_ms * machine)
-        pairs = Pairs((value_ms * machine,), (value_ms * machine,), (machine,), (machine,))
+        pairs = Pairs((value_ms * machine,), (machine,))
         made.append(replace(one, calibration=FIXED, pairs=pairs))
     found = trend(made)
     assert (found.unit, found.steps) == ("calibrations", ())

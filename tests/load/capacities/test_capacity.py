@@ -140,7 +140,7 @@ def test_a_generator_that_is_the_bottleneck_first_makes_it_void() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"stage_s": 0}, "stage_s=0 makes no ramp"),
+        ({"stage_s": 0}, "stage=0 makes no ramp"),
         ({"start_rate": -3}, "start_rate=-3 makes no ramp"),
         ({"slo_p95_ms": math.nan}, "slo_p95_ms=nan makes no ramp"),
         ({"start_rate": 50, "max_rate": 20}, "start_rate=50 lies above max_rate=20"),

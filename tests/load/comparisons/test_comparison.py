@@ -238,19 +238,21 @@ def stored(seed: int, machine: float = 1.0, *, identity: str = "one", **told: An
     """Return a load on a machine that takes ``machine`` times as long for everything."""
     target = arm(seed, factor=machine * told.pop("factor", 1.0), **told)
     calibration = arm(seed + 1_000, factor=machine / 4)
-    return baseline_of(target, CONDITIONS, HONESTY, calibration=calibration, calibration_identity=identity)
+    quiet = replace(HONESTY, foreign_share=0.0)
+    return baseline_of(target, CONDITIONS, quiet, calibration=calibration, calibration_identity=identity, processes=3)
 
 
 def test_a_slower_machine_is_no_regression_where_the_calibration_server_is_slower_too() -> None:
     found = compare_stored(stored(1), stored(2, machine=1.8))
     assert found.ok
     assert finding(found, "p50").baseline == pytest.approx(4, rel=0.1)
-    assert list(found.frame["measure"]) == ["p50 calibrations", "p25 calibrations", "errors %"]
+    assert list(found.frame["measure"]) == ["p10 calibrations", "p50 calibrations", "errors %"]
 
 
 def test_a_slower_server_on_a_faster_machine_is_a_regression() -> None:
     found = compare_stored(stored(1), stored(2, machine=0.5, factor=1.25))
     assert found.verdict is Verdict.REGRESSION
+    assert "p10 is 1.2" in found.headline()
     assert "p50 is 1.2" in found.headline()
 
 
@@ -283,8 +285,18 @@ def test_a_void_stored_load_decides_nothing() -> None:
     assert math.isfinite(found.seconds)
 
 
-def test_other_work_beside_one_of_two_stored_runs_makes_a_regression_harder_to_tell() -> None:
+def test_other_work_beside_a_stored_run_hides_what_p50_says_and_not_the_quick_calls() -> None:
     before, after = stored(1), stored(2, factor=1.2)
     busy = replace(after, honesty=replace(after.honesty, foreign_share=1.1))
-    assert compare_stored(before, after).verdict is Verdict.REGRESSION
-    assert compare_stored(before, busy).verdict is Verdict.NOT_ENOUGH
+    quiet, disturbed = compare_stored(before, after), compare_stored(before, busy)
+    assert [finding(quiet, each).verdict for each in ("p10", "p50")] == [Verdict.REGRESSION] * 2
+    assert [finding(disturbed, each).verdict for each in ("p10", "p50")] == [Verdict.REGRESSION, Verdict.NOT_ENOUGH]
+    assert disturbed.verdict is Verdict.REGRESSION
+    same = replace(stored(2), honesty=busy.honesty)
+    assert compare_stored(before, same).verdict is Verdict.NOT_ENOUGH
+
+
+def test_runs_of_one_process_decide_less_than_those_of_three() -> None:
+    single = [replace(stored(seed, factor=factor), processes=1) for seed, factor in ((1, 1.0), (2, 1.17))]
+    assert compare_stored(stored(1), stored(2, factor=1.17)).verdict is Verdict.REGRESSION
+    assert compare_stored(*single).verdict is Verdict.NOT_ENOUGH
