@@ -250,6 +250,7 @@ def test_a_yaml_bomb_is_refused(slow: str) -> None:
     assert "more than 500,000 values" in refusal(flat)
 
 
+@pytest.mark.no_cover
 def test_the_number_of_values_is_bounded_without_aliases_too() -> None:
     assert len(parsed("- \n" * (MAX_NODES - 1))) == MAX_NODES - 1
     assert f"line {MAX_NODES:,}".replace(",", "") in refusal("- \n" * MAX_NODES)

@@ -24,6 +24,7 @@ def nested(levels: int) -> list[Any]:
     return value
 
 
+@pytest.mark.no_cover
 @settings(max_examples=600)
 @given(values())
 @example({text: text for text in NASTY_TEXTS})

@@ -150,6 +150,7 @@ def holds(read: Any, given_value: Any) -> bool:
     return canonical(read) == canonical(given_value)
 
 
+@pytest.mark.no_cover
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(schemas, st.dictionaries(st.sampled_from("abcd"), json_like, max_size=4))
 def test_any_json_makes_a_form_that_sends_what_it_was_given_or_says_why_not(schema: Any, arguments: Any) -> None:

@@ -214,6 +214,7 @@ def test_a_union_that_doubles_with_each_level_is_read_in_part() -> None:
     assert "schema-too-large" in rules_of(audit_book(book_of(tool)), "bomb")
 
 
+@pytest.mark.no_cover
 def test_a_schema_with_too_many_parts_is_audited_in_part_and_says_so() -> None:
     many = [{"type": "string", "minLength": number} for number in range(MAX_SUBSCHEMAS + 1)]
     for schema in (

@@ -169,6 +169,7 @@ def marked(width: int) -> dict[str, Any]:
     }
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("narrow", "wide"),
     [

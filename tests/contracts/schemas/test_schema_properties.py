@@ -17,6 +17,7 @@ from mcp_workbench.contracts.schemas.changes import MAX_CHANGES, Verdict, compar
 Schema = Any
 
 
+@pytest.mark.no_cover
 def test_what_is_called_compatible_is_so_for_all_values_that_were_tried() -> None:
     tally = hold_pairs(related_pair, seed=1, pairs=2_000, values=20)
     assert tally.contradictions == []
@@ -34,6 +35,7 @@ def test_what_is_called_compatible_is_so_for_small_schemas_made_of_few_pieces() 
     assert tally.counts["valid values"] >= 5_000
 
 
+@pytest.mark.no_cover
 def test_another_spelling_of_the_same_schema_is_no_change_that_harms() -> None:
     tally = judge_rewrites(seed=3, pairs=300)
     assert tally.contradictions == []
@@ -195,6 +197,7 @@ HOSTILE: dict[str, Schema] = {
 }
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_schema_raises_nothing_and_is_told_in_bounded_printable_words(name: str) -> None:
     schema = HOSTILE[name]
