@@ -96,6 +96,8 @@ Thresholds = Annotated[
 JunitFile = Annotated[
     Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there, a test case per measure.")
 ]
+# Columns that a terminal has no room for; they are in the file, and in --json.
+_TOO_WIDE = ["lowest error rate", "highest error rate", "p90 ms", "p99.9 ms", "service p50 ms", "service p99 ms"]
 _SIDE = f"A baseline (*.json), or a target, which is called. {TARGET_FORMS}"
 
 
@@ -150,9 +152,7 @@ def baseline(
     from mcp_workbench.load.baselines.history import History
     from mcp_workbench.load.options import read_load
 
-    called = _workload(tool, arguments, workload)
-    if called is None:
-        raise UsageError("nothing says what is called; give --tool TOOL (and its --args), or --workload FILE")
+    called = read_called(tool, arguments, workload)
     load = _load(rate, concurrency, duration, warm_up, arrivals, call_timeout, max_in_flight, starts, seed)
     _refuse_no_load(load)
     read_load(load)
@@ -173,7 +173,7 @@ def baseline(
     if as_json:
         sys.stdout.write(measured.to_json() + "\n")
     else:
-        say_table(measured.frame, measured.headline())
+        say_table(measured.frame.drop(columns=_TOO_WIDE), measured.headline())
         say_table(measured.honesty_frame, "How it was measured")
     _refuse_nothing(measured)
     if output is not None:
@@ -304,6 +304,19 @@ def trend(
 
 
 LOAD_COMMANDS: Final[tuple[Callable[..., None], ...]] = (baseline, compare, gate, trend)
+
+
+def read_called(tool: str | None, arguments: str | None, file: Path | None) -> Workload:
+    """Return what is to be called, as the options say it.
+
+    Raises:
+        UsageError: they do not say it, or twice.
+        FileError: the workload's file is not what it should be.
+    """
+    called = _workload(tool, arguments, file)
+    if called is None:
+        raise UsageError("nothing says what is called; give --tool TOOL (and its --args), or --workload FILE")
+    return called
 
 
 def _workload(tool: str | None, arguments: str | None, file: Path | None) -> Workload | None:

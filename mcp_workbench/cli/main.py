@@ -16,6 +16,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from mcp_workbench.cli.capacity import capacity
 from mcp_workbench.cli.contract import contract_commands
 from mcp_workbench.cli.load import LOAD_COMMANDS
 from mcp_workbench.cli.terminal import (
@@ -135,7 +136,7 @@ def sample(
         raise typer.Exit(UNREACHABLE if summary.cut_short else FOUND)
 
 
-for load_command in LOAD_COMMANDS:
+for load_command in (*LOAD_COMMANDS, capacity):
     app.command()(load_command)
 
 

@@ -95,7 +95,9 @@ def say_table(frame: Any, title: str) -> None:
     """Print a table of ours, as wide as the terminal."""
     console = Console(width=None if sys.stdout.isatty() else 160)
     # No styles: kernels ask for colours (FORCE_COLOR) also where a notebook or a file keeps the text.
-    shown = RichTable(title=Text(plain(title, 400)), title_justify="left", title_style="", header_style="")
+    # The title is a line of its own, or it would be broken to the width of a narrow table.
+    console.print(Text(plain(title, 400)), soft_wrap=True)
+    shown = RichTable(header_style="")
     for heading in frame.headings():
         shown.add_column(Text(heading), overflow="fold")
     for row in frame.texts():

@@ -86,7 +86,16 @@ def assess(run: Run, arms: Sequence[int], calls: Calls, tools: Iterable[Tool], n
         machine=f"{platform.system()} {platform.machine()}, {psutil.cpu_count() or 1} cores",
     )
     void = () if in_process else tuple(_void(found))
-    return replace(found, void=void, notes=(*notes, *_notes(found, in_process)))
+    return replace(found, void=void, notes=(*notes, *_left_out(run, arms, calls), *_notes(found, in_process)))
+
+
+def _left_out(run: Run, arms: Sequence[int], calls: Calls) -> Iterable[str]:
+    planned = sum(block.arm in arms and block.phase == "measured" for block in run.plan.blocks)
+    if calls.blocks < planned:
+        yield (
+            f"calls without an answer had been waited for so long that {planned - calls.blocks:,} of {planned:,} turns "
+            "were left out"
+        )
 
 
 def _intervals(run: Run, blocks: Sequence[int]) -> list[tuple[int, int, int | None]]:

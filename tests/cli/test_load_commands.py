@@ -276,3 +276,27 @@ def test_other_populations_are_refused_by_name_before_anything_is_called(run: Ru
     code, out, err = run("compare", str(stored), ECHOING, *ADD)
     assert (code, out) == (2, "")
     assert "different populations (transport 'http' against 'in-process'; placement" in err
+
+
+# Capacity.
+
+
+def test_a_capacity_is_a_table_and_the_rate_that_is_the_knee(run: Run) -> None:
+    words = ("--stage", "0.1", "--resolution", "0.4", "--limit", "1", "--start-rate", "50", "--max-rate", "70")
+    code, out, err = run("capacity", ECHOING, *ADD, *words, "--http")
+    assert (code, err) == (0, "")
+    assert "all rates hold, up to 70 calls/s, the most that was asked" in out
+
+
+def test_a_tool_that_only_fails_has_no_capacity_and_exits_with_4(run: Run) -> None:
+    words = ("--stage", "0.1", "--limit", "1", "--start-rate", "50", "--max-rate", "70", "--json")
+    code, out, _ = run("capacity", ECHOING, "--tool", "fail", *words, "--http")
+    assert (code, json.loads(out)["knee"]) == (UNDECIDED, None)
+
+
+def test_what_makes_no_ramp_is_refused_before_anything_is_opened(run: Run) -> None:
+    code, out, err = run("capacity", "http://127.0.0.1:9/mcp", *ADD, "--stage", "0")
+    assert (code, out) == (2, "")
+    assert "stage=0.0 makes no ramp" in err
+    code, _, err = run("capacity", "http://127.0.0.1:9/mcp")
+    assert (code, "nothing says what is called" in err) == (2, True)

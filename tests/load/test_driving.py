@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -26,6 +27,7 @@ from misbehaving_runs import (
 )
 
 from mcp_workbench.errors import UnreachableError, WorkbenchError
+from mcp_workbench.load.assessing import assess
 from mcp_workbench.load.driving import Live, drive
 from mcp_workbench.load.plan import Arm, Block, Plan, Wire
 from mcp_workbench.load.run import Run
@@ -121,6 +123,14 @@ def test_a_load_on_a_misbehaving_server_ends_on_time(runs: tuple[Run, Run, Run],
     late = {run.plan.arms[block.arm].name: late_s(run, at) for at, block in enumerate(run.plan.blocks)}
     assert len(run.books) == len(run.plan.blocks)
     assert {way: each for way, each in late.items() if each > run.plan.timeout_s + 1.0} == {}
+
+
+def test_a_load_whose_last_turns_were_left_out_says_so(runs: tuple[Run, Run, Run]) -> None:
+    run = runs[0]
+    longer = replace(run, plan=replace(run.plan, blocks=run.plan.blocks * 2))
+    whole, cut = (assess(each, [0], each.calls(0), []).notes for each in (run, longer))
+    assert not any("left out" in note for note in whole)
+    assert any("1 of 2 turns were left out" in note for note in cut)
 
 
 async def _ends(plan: Plan, signal_number: int | None) -> None:
