@@ -1,21 +1,29 @@
-"""A server for the proofs of the gate: its one tool spins for a while, and can be made slower, uneven, or faulty.
+"""A server for the proofs of the gate: its one tool computes for a while, and can be made slower, uneven, or faulty.
 
-``python gate_server.py BASE_MS [--slower FACTOR] [--slow-share SHARE --slow-factor FACTOR] [--errors SHARE] [--http]``
+``python gate_server.py UNITS [--slower FACTOR] [--slow-share SHARE --slow-factor FACTOR] [--errors SHARE] [--http]``
 """
 
 import argparse
 import random
 import socket
-import time
 
 import anyio
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
 
+def work_units(count: float) -> int:
+    """Do so much work: some 6 us a unit. An amount of work and not of time, so that a slow machine takes longer."""
+    found = 0
+    for unit in range(round(count)):
+        texts = sorted(str(number * 7_919 % 1_009) for number in range(unit % 2, 40))
+        found += len({text[-1]: text for text in texts})
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("base_ms", type=float)
+    parser.add_argument("units", type=float)
     parser.add_argument("--slower", type=float, default=1.0)
     parser.add_argument("--slow-share", type=float, default=0.0)
     parser.add_argument("--slow-factor", type=float, default=1.0)
@@ -27,13 +35,11 @@ def main() -> None:
 
     @server.tool()
     async def work() -> str:
-        """Spin, as a tool that computes does."""
+        """Compute."""
         factor = chosen.slower
         if chosen.slow_share and dice.random() < chosen.slow_share:
             factor *= chosen.slow_factor
-        until = time.perf_counter() + chosen.base_ms * factor / 1e3
-        while time.perf_counter() < until:
-            pass
+        work_units(chosen.units * factor)
         if chosen.errors and dice.random() < chosen.errors:
             raise ToolError("planted")
         return "done"

@@ -8,6 +8,7 @@ of its p50 on every call, +50 % on the calls that are slow (5 of 100), 2 % error
 
 import argparse
 import contextlib
+import statistics
 import subprocess
 import sys
 import time
@@ -15,11 +16,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from gate_server import work_units
+
 from mcp_workbench import Workbench, compare
 from mcp_workbench.load.comparisons.comparison import Comparison
 
 SERVER = str(Path(__file__).with_name("gate_server.py"))
-BASE_MS = 1.0
+UNITS = 170
 SLOW_FACTOR = 5.0
 RATE = 200
 HALF_A_CORE = """
@@ -34,7 +37,7 @@ BOUNDS = {"aa": ("false alarms", 0.05), "slower": ("found", 0.95), "errors": ("f
 
 
 def server(*words: str) -> list[str]:
-    return [sys.executable, SERVER, str(BASE_MS), *words]
+    return [sys.executable, SERVER, str(UNITS), *words]
 
 
 @contextlib.contextmanager
@@ -58,6 +61,21 @@ def p50_ms(*words: str) -> float:
         return found
 
 
+def work_ms() -> float:
+    """Return how long the work of a call takes by itself."""
+    took_s = []
+    for _ in range(50):
+        begun = time.perf_counter()
+        work_units(UNITS)
+        took_s.append(time.perf_counter() - begun)
+    return 1e3 * statistics.median(took_s)
+
+
+def slower_by(share: float) -> str:
+    """Return how many times as much work makes a call of one user take so much longer, as ``--slower`` takes it."""
+    return f"{1 + share * p50_ms() / work_ms():.3f}"
+
+
 def better(found: Comparison) -> bool:
     """Whether the candidate would be the baseline's regression."""
     gate = found.settings
@@ -77,12 +95,12 @@ def pairs(case: str) -> tuple[list[str], list[str], float, float]:
     if case == "errors":
         return server(), server("--errors", "0.02"), RATE, 3.0
     if case == "slower":
-        whole_ms = p50_ms()
-        return server(), server("--slower", f"{1 + 0.2 * whole_ms / BASE_MS}"), RATE, 3.0
-    overhead_ms = p50_ms() - BASE_MS
+        return server(), server("--slower", slower_by(0.2)), RATE, 3.0
+    base_ms = work_ms()
+    overhead_ms = p50_ms() - base_ms
     slow = ["--slow-share", "0.05", "--slow-factor"]
-    slower = 1.5 * (SLOW_FACTOR * BASE_MS + overhead_ms) - overhead_ms
-    return server(*slow, f"{SLOW_FACTOR}"), server(*slow, f"{slower / BASE_MS}"), RATE, 10.0
+    slower = 1.5 * (SLOW_FACTOR * base_ms + overhead_ms) - overhead_ms
+    return server(*slow, f"{SLOW_FACTOR}"), server(*slow, f"{slower / base_ms:.3f}"), RATE, 10.0
 
 
 def prove(case: str, count: int, quiet_only: bool) -> bool:

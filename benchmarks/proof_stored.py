@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from proof_gate import BASE_MS, RATE, better, half_a_core, p50_ms, server
+from proof_gate import RATE, better, half_a_core, server, slower_by
 
 from mcp_workbench import Workbench, compare
 from mcp_workbench.load.comparisons.comparison import Comparison
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--folder", type=Path, help="where the baselines are kept; a temporary one if left out")
     chosen = parser.parse_args()
-    slower = server("--slower", f"{1 + 0.2 * p50_ms() / BASE_MS:.3f}")
+    slower = server("--slower", slower_by(0.2))
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.folder or Path(temporary)
         measured_at = []

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mcp_workbench.cli.load import ArgumentsText, ContractFile, Seed, Tool, WorkloadFile, read_called
-from mcp_workbench.cli.terminal import UNDECIDED, AsJson, OverHttp, TargetWord, Timeout, opened, say, say_table
+from mcp_workbench.cli.load import ArgumentsText, ConnectTimeout, ContractFile, Seed, Tool, WorkloadFile, read_called
+from mcp_workbench.cli.terminal import UNDECIDED, AsJson, OverHttp, TargetWord, opened, say, say_table
 
 if TYPE_CHECKING:
     from mcp_workbench.load.options import RampOptions
@@ -53,7 +53,7 @@ def capacity(
     seed: Seed = None,
     contract: ContractFile = None,
     as_json: AsJson = False,
-    timeout: Timeout = 30.0,
+    timeout: ConnectTimeout = 30.0,
     http: OverHttp = False,
 ) -> None:
     """Find how much TARGET takes: an open load at rising rates, until answers do not follow or p95 is too long.
@@ -61,6 +61,7 @@ def capacity(
     It takes a minute or two. Exit code 4 if no rate was found, or the load generator was the bottleneck first.
     """
     from mcp_workbench.contracts.files import read_book
+    from mcp_workbench.load.capacities.capacity import HONESTY_TITLE
     from mcp_workbench.load.options import read_ramp
 
     called = read_called(tool, arguments, workload)
@@ -86,5 +87,6 @@ def capacity(
         say_table(found.frame, found.headline())
         for note in found.notes:
             say(note)
+        say_table(found.honesty_frame, HONESTY_TITLE)
     if not found.ok:
         raise typer.Exit(UNDECIDED)

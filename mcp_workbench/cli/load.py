@@ -21,7 +21,6 @@ from mcp_workbench.cli.terminal import (
     AsJson,
     OverHttp,
     TargetWord,
-    Timeout,
     complain,
     opened,
     read_json,
@@ -93,6 +92,21 @@ Thresholds = Annotated[
         "--gate", metavar="THRESHOLDS", help="What counts as a regression, and limits (YAML).", show_default="built in"
     ),
 ]
+CompareThresholds = Annotated[
+    Path | None,
+    typer.Option(
+        "--gate",
+        metavar="THRESHOLDS",
+        help="What counts as a regression (YAML); its limits are for `gate`.",
+        show_default="built in",
+    ),
+]
+ConnectTimeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout", metavar="SECONDS", help="For connecting and listing; calls of the load have --call-timeout."
+    ),
+]
 JunitFile = Annotated[
     Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there, a test case per measure.")
 ]
@@ -139,7 +153,7 @@ def baseline(
         Path | None, typer.Option("--history", metavar="FILE", help="Add the baseline to those of this SQLite file.")
     ] = None,
     as_json: AsJson = False,
-    timeout: Timeout = 30.0,
+    timeout: ConnectTimeout = 30.0,
     http: OverHttp = False,
 ) -> None:
     """Measure latency and error rate of TARGET under load.
@@ -201,10 +215,10 @@ def compare(
     ] = None,
     seed: Seed = None,
     contract: ContractFile = None,
-    thresholds: Thresholds = None,
+    thresholds: CompareThresholds = None,
     junit: JunitFile = None,
     as_json: AsJson = False,
-    timeout: Timeout = 30.0,
+    timeout: ConnectTimeout = 30.0,
     http: OverHttp = False,
 ) -> None:
     """Compare the candidate B with the baseline A: no regression, a regression, or not enough data to say.
@@ -228,6 +242,8 @@ def compare(
     if files == [None, None]:
         _refuse_no_load(load)
     settings = read_gate(thresholds)
+    if junit is not None:
+        _refuse_place(junit)
     book = None if contract is None else read_book(contract)
     with contextlib.ExitStack() as stack:
         sides = [
@@ -236,7 +252,6 @@ def compare(
         ]
         stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         compared = compare_sides(sides[0], sides[1], workload=called, contract=book, settings=settings, **load)
-    write_text(junit, "" if junit is None else compared.to_junit())
     if as_json:
         sys.stdout.write(compared.to_json() + "\n")
     else:
@@ -246,6 +261,8 @@ def compare(
         say(f"{told}; {compared.conditions[0].words()}")
         if compared.trust:
             say(compared.trust)
+    # After the verdict, which is not lost if the file cannot be written.
+    write_text(junit, "" if junit is None else compared.to_junit())
     _end(compared.exit_code)
 
 
@@ -263,17 +280,19 @@ def gate(
     from mcp_workbench.load.comparisons.gate import judge, read_gate
 
     settings = read_gate(thresholds)
+    if junit is not None:
+        _refuse_place(junit)
     measured = Baseline.load(file)
     held = judge(measured.figures, settings, void=measured.void)
     if not held.held:
         raise FileError(
             f"{one_line(thresholds, 200)!r} limits nothing; write a limit below 'limits:', such as max_p95_ms: 50"
         )
-    write_text(junit, "" if junit is None else held.to_junit())
     if as_json:
         sys.stdout.write(held.to_json() + "\n")
     else:
         say_table(held.frame, held.headline())
+    write_text(junit, "" if junit is None else held.to_junit())
     _end(held.exit_code)
 
 
@@ -285,6 +304,10 @@ def trend(
     tool: Annotated[
         str | None, typer.Option("--tool", metavar="TOOL", help="One tool of several.", show_default="all together")
     ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", metavar="NAME", help="One target of several.", show_default="the newest one's"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one figure over the releases of a history, and where it changed for good. Exit code 0, whatever it shows."""
@@ -295,7 +318,7 @@ def trend(
         raise UsageError(
             f"there is no history at {one_line(file, 200)!r}; check the path, or add a baseline to it first"
         )
-    found = trend_of(History(file), measure, tool)
+    found = trend_of(History(file), measure, tool, target)
     if as_json:
         sys.stdout.write(found.to_json() + "\n")
     else:
@@ -387,6 +410,8 @@ def _refuse_place(output: Path) -> None:
     """Refuse, before anything is measured, a file that could not be written."""
     if not output.parent.is_dir():
         raise UsageError(f"there is no folder {one_line(output.parent, 200)!r}; make it, or give another file")
+    if output.is_dir():
+        raise UsageError(f"{one_line(output, 200)!r} is a folder; give a file")
 
 
 def _refuse_nothing(measured: Baseline) -> None:

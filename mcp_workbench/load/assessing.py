@@ -28,19 +28,28 @@ _WORKING_SHARE: Final = 0.3
 _SHORTEST_NS: Final = 20_000_000
 
 
-def assess(run: Run, arms: Sequence[int], calls: Calls, tools: Iterable[Tool], notes: Sequence[str] = ()) -> Honesty:
+def assess(
+    run: Run,
+    arms: Sequence[int],
+    calls: Calls,
+    tools: Iterable[Tool],
+    notes: Sequence[str] = (),
+    *,
+    blocks: Sequence[int] | None = None,
+) -> Honesty:
     """Return how honest the figures of one target are.
 
     Args:
         run: the whole run; what the generator did, it did for all arms.
         arms: those of the target.
         calls: its measured calls.
+        blocks: the blocks that these calls are of; all measured ones of the target if left out.
         tools: what it lists, with output schemas.
         notes: what a reader should know besides.
     """
-    blocks = [block for block in range(len(run.books)) if run.plan.blocks[block].phase == "measured"]
-    wall_s = (run.books[blocks[-1]].ended_ns - run.books[blocks[0]].begun_ns) / 1e9 if blocks else 0.0
-    intervals = _intervals(run, blocks)
+    measured = [block for block in range(len(run.books)) if run.plan.blocks[block].phase == "measured"]
+    wall_s = (run.books[measured[-1]].ended_ns - run.books[measured[0]].begun_ns) / 1e9 if measured else 0.0
+    intervals = _intervals(run, measured if blocks is None else blocks)
     cpu_s = sum(cpu for _, cpu, _ in intervals) / 1e9
     known_s = sum(wall for wall, _, _ in intervals) / 1e9 or 1.0
     waited = [waited for _, _, waited in intervals if waited is not None]
@@ -57,13 +66,14 @@ def assess(run: Run, arms: Sequence[int], calls: Calls, tools: Iterable[Tool], n
     mine_s = sum((book.ended_ns - book.begun_ns) for book in books) / 1e9 or 1.0
     server_s = sum(each for each in servers if each is not None)
     all_servers_s = sum(each for each in run.server_cpu.servers_s if each is not None)
-    foreign_s = max(0.0, run.server_cpu.busy_s - all_servers_s - cpu_s)
+    all_cpu_s = sum(cpu for _, cpu, _ in _intervals(run, measured)) / 1e9
+    foreign_s = max(0.0, run.server_cpu.busy_s - all_servers_s - all_cpu_s)
     sampled, wrong = _checked(run.samples, tools)
     found = Honesty(
         generator_share=generator_share,
         waiting_share=waiting_share,
         worst_share=worst_share,
-        generator_us=1e6 * cpu_s / max(1, _measured_calls(run, blocks)),
+        generator_us=1e6 * all_cpu_s / max(1, _measured_calls(run, measured)),
         server_share=server_s / mine_s if all(each is not None for each in servers) else None,
         foreign_share=foreign_s / (wall_s or 1.0),
         cores=psutil.cpu_count() or 1,
@@ -74,7 +84,7 @@ def assess(run: Run, arms: Sequence[int], calls: Calls, tools: Iterable[Tool], n
         dropped=calls.dropped,
         peak_in_flight=max((book.peak_in_flight for book in books), default=0),
         rate=(calls.offered - calls.dropped) / (calls.seconds or 1.0),
-        little=_little(calls, sum(book.in_flight_ns for book in books)),
+        little=_little(calls, sum(run.books[block].in_flight_ns for block in (mine if blocks is None else blocks))),
         sampled=sampled,
         sampled_wrong=wrong,
         reconnected=sum(run.reconnected[arm] for arm in arms),
@@ -85,16 +95,15 @@ def assess(run: Run, arms: Sequence[int], calls: Calls, tools: Iterable[Tool], n
         },
         machine=f"{platform.system()} {platform.machine()}, {psutil.cpu_count() or 1} cores",
     )
-    void = () if in_process else tuple(_void(found))
-    return replace(found, void=void, notes=(*notes, *_left_out(run, arms, calls), *_notes(found, in_process)))
+    void = tuple(_void_in_process(found, calls) if in_process else _void(found))
+    return replace(found, void=void, notes=(*notes, *_left_out(run), *_notes(found, in_process)))
 
 
-def _left_out(run: Run, arms: Sequence[int], calls: Calls) -> Iterable[str]:
-    planned = sum(block.arm in arms and block.phase == "measured" for block in run.plan.blocks)
-    if calls.blocks < planned:
+def _left_out(run: Run) -> Iterable[str]:
+    planned = len(run.plan.blocks)
+    if len(run.books) < planned:
         yield (
-            f"calls without an answer had been waited for so long that {planned - calls.blocks:,} of {planned:,} turns "
-            "were left out"
+            f"answers had been waited for so long that {planned - len(run.books):,} of {planned:,} turns were left out"
         )
 
 
@@ -134,6 +143,17 @@ def _void(found: Honesty) -> Iterable[str]:
         yield (
             f"the generator was the bottleneck for a while: {found.worst_share:.0%} busy in a fifth of the time; "
             "lower the rate, or free the machine"
+        )
+
+
+def _void_in_process(found: Honesty, calls: Calls) -> Iterable[str]:
+    """A server in the generator's loop keeps it busy; what matters is whether calls began when they should."""
+    if found.slip_p50_ms is None or not len(calls):
+        return
+    if found.dropped or found.slip_p50_ms > max(_LATE_MS, float(np.median(calls.service_ms))):
+        yield (
+            "the generator, in whose loop the server runs, did not keep up with the rate: what is told is its own "
+            "queue; lower the rate, or measure the server in a process of its own"
         )
 
 

@@ -19,7 +19,7 @@ from mcp_workbench.load.comparisons.comparison import Comparison, compare_calls,
 from mcp_workbench.load.comparisons.gate import GateSettings
 from mcp_workbench.load.comparisons.stored import compare_stored
 from mcp_workbench.load.driving import Listener, drive
-from mcp_workbench.load.measuring import STARTS, Load, as_measured, conditions_of, first_call, measure
+from mcp_workbench.load.measuring import STARTS, Load, as_measured, conditions_of, first_call, measure, thought_ms
 from mcp_workbench.load.plan import Arm, Block, Plan
 from mcp_workbench.load.preparing import Prepared, prepared
 from mcp_workbench.load.workloads.resolving import resolve
@@ -168,7 +168,7 @@ async def _live(
         conditions = tuple(conditions_of(each, resolved, load) for each in ready)
         refuse_other_population(conditions[0], conditions[1])
         first = [await first_call(side, resolved.operations, load.timeout_s) for side in sides]
-        block_s = load.block_s(max(took_ms for took_ms, _ in first))
+        block_s = load.block_s(max(took_ms for took_ms, _ in first) + thought_ms(resolved.operations))
         starts = [(load.starts or STARTS) if each.starts_processes else 1 for each in ready]
         arms = [Arm(each.name, each.wire, resolved.operations) for each in ready for _ in range(starts[0])]
         mine = (range(starts[0]), range(starts[0], 2 * starts[0]))

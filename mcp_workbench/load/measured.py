@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ class Calls:
         offered: how many operations were meant to begin.
         dropped: how many of them never were, because too many calls were unanswered.
         codes: why calls failed, and how many, as ``(tool, code)``: the server's codes and the generator's own.
+        waited_s: for each block, how long calls were waited for after its meant end; empty if that is not known.
     """
 
     tools: tuple[str, ...]
@@ -47,6 +48,7 @@ class Calls:
     offered: int
     dropped: int
     codes: Counter[tuple[str, str]]
+    waited_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     def __len__(self) -> int:
         """Return how many calls there are."""

@@ -32,6 +32,7 @@ STARTS: Final = 3
 """How many processes of a command take turns where others are to be compared with it, unless it is said otherwise."""
 
 _CALIBRATIONS: Final = 3
+_LEAST_TURNS_S: Final = 3.0
 _LONGEST_BLOCK_S: Final = 2.0
 _CALLS_A_BLOCK: Final = 10
 _LONG_CALLS_A_BLOCK: Final = 5
@@ -100,6 +101,11 @@ class Load:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or not fewest <= value <= most:
                 raise UsageError(f"{name}={value!r} makes no load; give a whole number from {fewest} to {most:,}")
+        if self.users is not None and self.users > self.max_in_flight:
+            raise UsageError(
+                f"{self.users:,} users want as many unanswered calls, and max_in_flight={self.max_in_flight} allows "
+                f"fewer; give max_in_flight={self.users}"
+            )
 
     def block(self, arm: int, seconds: float, phase: Any = "measured") -> Block:
         """Return a block of this load."""
@@ -193,20 +199,24 @@ async def measure(
             process = calibration_server(ready.wire.kind, started=servers.append)
             arms.append(await stack.enter_async_context(process))
             blocks.append(calibration_block(load.block(0, _CALIBRATION_WARM_UP_S, "warm-up"), arm))
-        if calibrated or starts > 1:
-            blocks += turns(load, load.block_s(first_ms), mine, beside)
-        else:
-            blocks.append(load.block(0, load.duration_s))
+        # Without a pause: calls that would have come while a server stalls come, and wait.
+        whole = range(len(blocks), len(blocks) + starts)
+        blocks += [load.block(arm, load.duration_s / starts) for arm in mine]
+        if calibrated:
+            blocks += turns(load, load.block_s(first_ms + thought_ms(resolved.operations)), mine, beside)
         plan = Plan(tuple(arms), tuple(blocks), load.arrivals, load.timeout_s, load.max_in_flight, load.seed)
         begun = datetime.now(UTC)
         run = await drive(plan, servers=servers, progress=progress, listener=listener)
-        calls = run.calls(*mine)
+        made = run.measured_blocks(*mine)
+        unbroken = [number for number in made if number in whole]
+        calls = run.calls(*mine, blocks=unbroken)
+        in_turns = [number for number in made if number not in whole]
         notes = [*resolved.notes, *filter(None, [note])]
         return baseline_of(
             calls,
             conditions,
-            assess(run, mine, calls, ready.tools, notes),
-            calibration=run.calls(*beside) if calibrated else None,
+            assess(run, mine, calls, ready.tools, notes, blocks=unbroken),
+            turns=(run.calls(*mine, blocks=in_turns), run.calls(*beside)) if calibrated else None,
             calibration_identity=calibration_identity() if calibrated else "",
             processes=starts,
             label=label,
@@ -214,22 +224,27 @@ async def measure(
         )
 
 
+def thought_ms(operations: Sequence[Operation]) -> float:
+    """Return how long the users of the slowest flow think, in milliseconds."""
+    return 1e3 * max(sum(step.think_s for step in operation.steps) for operation in operations)
+
+
 def turns(load: Load, block_s: float, mine: Sequence[int], calibrations: Sequence[int]) -> list[Block]:
-    """Return the measured blocks: the target's processes in turns, each followed or preceded by a calibration server.
+    """Return blocks in which the target's processes and the calibration servers are called in turns.
 
     Args:
-        load: how hard, and for how long.
+        load: how hard, and for how long; half of that is each called.
         block_s: how long a turn is, in seconds.
         mine: the target's processes.
-        calibrations: those of the calibration server, one a turn; may be empty.
+        calibrations: those of the calibration server.
     """
     dice = random.Random(load.seed)  # noqa: S311 - an order, no secret
     blocks: list[Block] = []
-    for turn in range(max(1, round(load.duration_s / block_s))):
+    turns_s = max(load.duration_s / 2, min(load.duration_s, _LEAST_TURNS_S))
+    for turn in range(max(1, round(turns_s / block_s))):
         pair = [load.block(mine[turn % len(mine)], block_s)]
-        if calibrations:
-            pair.append(calibration_block(pair[0], calibrations[turn % len(calibrations)]))
-            dice.shuffle(pair)
+        pair.append(calibration_block(pair[0], calibrations[turn % len(calibrations)]))
+        dice.shuffle(pair)
         blocks += pair
     return blocks
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from mcp_workbench.errors import UsageError
 from mcp_workbench.untrusted import one_line
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mcp_workbench.load.capacities.ramp import RampSettings
     from mcp_workbench.load.measuring import Load
     from mcp_workbench.load.workloads.workload import Workload
+
+_IN_FLIGHT: Final = 512
 
 Arguments = dict[str, Any] | Sequence[dict[str, Any]] | str | None
 
@@ -30,7 +32,8 @@ class LoadOptions(TypedDict, total=False):
         warm_up: seconds that are called before, in no figure; 1.
         arrivals: ``"poisson"`` (at random, as users come) or ``"constant"``.
         timeout: seconds after which a call is given up; 10.
-        max_in_flight: how many calls may be unanswered at once; beyond it calls are dropped, and counted; 512.
+        max_in_flight: how many calls may be unanswered at once; beyond it calls are dropped, and counted; 512, or as
+            many as there are users.
         starts: how many processes of a command take turns, so that the luck of one is not taken for the server's; 3, or
             1 without calibration.
         seed: of all that is drawn; 0.
@@ -145,7 +148,11 @@ def load_fields(options: LoadOptions) -> dict[str, Any]:
     Raises:
         UsageError: a word is none of them.
     """
-    return _fields(options, LoadOptions, "a load")
+    fields = _fields(options, LoadOptions, "a load")
+    users = fields.get("users")
+    if isinstance(users, int) and "max_in_flight" not in fields and users > _IN_FLIGHT:
+        fields["max_in_flight"] = users
+    return fields
 
 
 def read_ramp(options: RampOptions) -> RampSettings:

@@ -143,6 +143,7 @@ class Run:
             offered=sum(book.offered for book in books),
             dropped=sum(book.dropped for book in books),
             codes=codes,
+            waited_s=np.array([max(0, book.ended_ns - book.meant_end_ns) / 1e9 for book in books], float),
         )
 
     def _seconds(self, number: int) -> float:

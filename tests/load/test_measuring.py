@@ -1,8 +1,10 @@
 """``Workbench.baseline`` and ``compare`` on servers that run: what is measured, how it is labelled, what is refused."""
 
 import asyncio
+import itertools
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -158,6 +160,25 @@ def test_calls_without_an_answer_are_given_up_in_time(bench: Workbench) -> None:
     found = bench.baseline("slow", {"seconds": 60}, calibrated=False, timeout=0.1, **QUICK)
     assert found.whole.outcomes == {Outcome.TIMEOUT: found.whole.calls}
     assert any("had no answer within 0.1 s" in note for note in found.honesty.notes)
+
+
+def test_what_would_have_come_while_a_server_stalls_waits_beside_a_calibration_server_too() -> None:
+    server, made = MCPServer("stalling", log_level="ERROR"), itertools.count()
+
+    @server.tool()
+    async def now() -> str:
+        if next(made) == 60:
+            # The whole server stands still, not this call only.
+            time.sleep(0.5)  # noqa: ASYNC251
+        return "done"
+
+    with Workbench(server, transport="http") as opened:
+        found = opened.baseline("now", rate=200, arrivals="constant", duration=0.8, warm_up=0.05, progress=False)
+    assert found.pairs is not None
+    # Of the 160 calls 100 were meant to begin while it stood still; in turns of 0.1 s it would have been 20.
+    waited_ms = found.whole.percentile_ms(75)
+    assert waited_ms is not None
+    assert waited_ms > 100
 
 
 def test_a_load_that_its_generator_could_not_make_is_void_and_never_becomes_a_file(tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ class Baseline(Report):
         calibration = "none"
         if self.calibration is not None and self.pairs is not None:
             ratio = self.pairs.ratio
-            calibration = f"p50 {_ms(self.calibration.p50_ms)}, {len(self.pairs)} pairs of blocks" + (
+            calibration = f"p50 {_ms(self.calibration.p50_ms)}, {self.pairs.blocks:,} pairs of turns" + (
                 "" if ratio is None else f", the target's p50 is {ratio:.2f} x"
             )
         return [
@@ -278,7 +278,7 @@ def baseline_of(
     conditions: Conditions,
     honesty: Honesty,
     *,
-    calibration: Calls | None = None,
+    turns: tuple[Calls, Calls] | None = None,
     calibration_identity: str = "",
     processes: int = 1,
     label: str = "",
@@ -290,7 +290,7 @@ def baseline_of(
         calls: all measured calls of the target.
         conditions: under which they were made.
         honesty: how they were made.
-        calibration: the calls of the calibration server; its first block is the neighbour of the target's first one.
+        turns: calls of the target and of the calibration server, in neighbouring blocks; in no other figure.
         calibration_identity: the text that stands for that server's code and workload.
         processes: how many processes of the server the calls were spread over.
         label: what was measured, such as a release.
@@ -303,14 +303,16 @@ def baseline_of(
     if at.tzinfo is None:
         raise UsageError(f"measured_at={at} has no time zone; give one, as in datetime.now(UTC)")
     found, pairs = None, None
-    if calibration is not None and (calibration.outcome == OK).any():
+    if turns is not None and (turns[1].outcome == OK).any():
         import numpy as np
 
-        well_ms = calibration.latency_ms[calibration.outcome == OK]
+        beside = turns[1]
         found = Calibration(
-            one_line(calibration_identity, _TEXT_CHARACTERS), platform.python_version(), float(np.median(well_ms))
+            one_line(calibration_identity, _TEXT_CHARACTERS),
+            platform.python_version(),
+            float(np.median(beside.latency_ms[beside.outcome == OK])),
         )
-        pairs = pairs_of(calls, calibration)
+        pairs = pairs_of(*turns)
     return Baseline(
         _printable(conditions),
         _printable(honesty),

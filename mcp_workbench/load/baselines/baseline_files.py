@@ -31,7 +31,7 @@ from mcp_workbench.load.baselines.conditions import Conditions
 from mcp_workbench.load.baselines.figures import MOST_CODES, MOST_SLICES, OverTime
 from mcp_workbench.load.baselines.histograms import Histogram, decode
 from mcp_workbench.load.baselines.honesty import Honesty
-from mcp_workbench.load.baselines.pairs import Calibration, Pairs
+from mcp_workbench.load.baselines.pairs import MOST_TOOLS, Calibration, Pairs
 from mcp_workbench.records import Outcome
 from mcp_workbench.untrusted import one_line
 
@@ -131,13 +131,11 @@ class BaselineFile(_Part):
         if (self.pairs is None) != (self.calibration is None):
             raise ValueError("pairs: they go with a calibration, and only one of both is there; measure again")
         if self.pairs is not None:
-            pairs = self.pairs
-            columns = (pairs.target_p50_ms, pairs.calibration_p50_ms)
-            if len({len(column) for column in columns}) > 1 or any(each <= 0 for column in columns for each in column):
-                raise ValueError("pairs: they should be two lists of one length, all numbers above 0; measure again")
-            quick = pairs.quick
-            if quick is not None and (quick.target_ms <= 0 or quick.calibration_ms <= 0 or (quick.error or 0) < 0):
-                raise ValueError("pairs: the quick calls take some time, and no error is below 0; measure again")
+            related = [*filter(None, (self.pairs.p50, self.pairs.quick)), *self.pairs.tools.values()]
+            if self.pairs.blocks < 0 or len(self.pairs.tools) > MOST_TOOLS:
+                raise ValueError(f"pairs: they have blocks, and at most {MOST_TOOLS} tools; measure again")
+            if any(each.target_ms <= 0 or each.calibration_ms <= 0 or (each.error or 0) < 0 for each in related):
+                raise ValueError("pairs: every latency is above 0, and no error is below; measure again")
         return self
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mcp_workbench.errors import FileError
 from mcp_workbench.load.baselines.baseline import Baseline
@@ -108,29 +108,42 @@ class History(Report):
         stored = [baseline for _, baseline in self._stored(target)]
         return tuple(each for each in stored if like is None or not like.differences(each.conditions))
 
+    def targets(self) -> dict[str, int]:
+        """Return how many baselines there are of each target; that of the newest baseline comes first.
+
+        Raises:
+            FileError: the file cannot be read, or is no history.
+        """
+        statement = (
+            "SELECT target, count(*) FROM baseline GROUP BY target ORDER BY max(measured_at) DESC, max(id) DESC LIMIT ?"
+        )
+        return dict(self._read(statement, (MOST_READ,)))
+
     @property
     def _name(self) -> str:
         return one_line(self.file, 500)
 
     def _stored(self, target: str | None = None, limit: int = MOST_READ) -> list[tuple[int, Baseline]]:
+        # What is too long is not even read: a file from somewhere else may hold anything.
+        rows = self._read(
+            "SELECT id, iif(length(content) <= ?, content, '') FROM baseline WHERE ? IS NULL OR target = ? "
+            "ORDER BY measured_at DESC, id DESC LIMIT ?",
+            (MOST_CHARACTERS, target, target, limit),
+        )
+        return [
+            (number, Baseline.from_text(content, f"{self._name}, baseline {number}"))
+            for number, content in reversed(rows)
+        ]
+
+    def _read(self, statement: str, values: tuple[object, ...]) -> list[Any]:
+        """Return the rows that a statement selects; none if there is nothing yet."""
         try:
             if not Path(self.file).exists():
                 return []
         except (OSError, ValueError) as error:
             raise self._unusable(error) from None
-        # What is too long is not even read: a file from somewhere else may hold anything.
         with self._opened(writing=False) as connection:
-            if not self._is_laid_out(connection):
-                return []
-            rows = connection.execute(
-                "SELECT id, iif(length(content) <= ?, content, '') FROM baseline WHERE ? IS NULL OR target = ? "
-                "ORDER BY measured_at DESC, id DESC LIMIT ?",
-                (MOST_CHARACTERS, target, target, limit),
-            ).fetchall()
-        return [
-            (number, Baseline.from_text(content, f"{self._name}, baseline {number}"))
-            for number, content in reversed(rows)
-        ]
+            return connection.execute(statement, values).fetchall() if self._is_laid_out(connection) else []
 
     @contextmanager
     def _opened(self, *, writing: bool) -> Iterator[sqlite3.Connection]:

@@ -39,7 +39,7 @@ class Honesty:
         sampled_wrong: how many of these did not fit.
         reconnected: how many connections had to be opened while it was measured.
         versions: of Python, the SDK and the workbench.
-        machine: system, architecture, processor, cores.
+        machine: system, kind of machine, number of cores.
         void: why the figures mean nothing; empty if they do.
         notes: what a reader should know besides.
     """

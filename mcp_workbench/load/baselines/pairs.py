@@ -1,21 +1,19 @@
-"""A target beside the calibration server: block by block, so that a slow minute of the machine is in both."""
+"""A target beside the calibration server, called in turns: a slow minute of the machine is in the latencies of both."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mcp_workbench.load.comparisons.statistics import bootstrap_ratios
-from mcp_workbench.load.measured import OK, Calls
+from mcp_workbench.load.measured import Calls
 
-MOST_PAIRS: Final = 5_000
-"""How many pairs of blocks are kept; a run of minutes has hundreds."""
+MOST_TOOLS: Final = 20
+"""Of how many tools the quick calls are kept one by one: the most frequent ones."""
 
-_QUICK: Final = 10.0
+_MEDIAN, _QUICK = (50.0,), (10.0,)
 _RESAMPLES: Final = 200
 
 
@@ -35,22 +33,24 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
-class Quick:
-    """The quick calls: of ten calls that ended well, how long the quickest one took from sending to answer.
-
-    What other programs do, they do to the slow calls more than to the quick ones, and to nearly all of them alike:
-    ``benchmarks/RESULTS.md`` has by how much.
+class Related:
+    """One latency of the target, and the same of the calibration server.
 
     Attributes:
-        target_ms: p10 of the target's service time.
-        calibration_ms: the same of the calibration server.
-        error: the standard error of the logarithm of their ratio, from drawing pairs of blocks again; ``None``
-            where there are too few.
+        target_ms: the target's.
+        calibration_ms: the calibration server's.
+        error: the standard error of the logarithm of their ratio, from drawing pairs of blocks again; ``None`` where
+            there are too few.
     """
 
     target_ms: float
     calibration_ms: float
     error: float | None
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long the target took."""
+        return self.target_ms / self.calibration_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,60 +58,49 @@ class Pairs:
     """The target and the calibration server in neighbouring blocks, of calls that ended well.
 
     Attributes:
-        target_p50_ms: for each pair of blocks, half of the target's calls took less than this.
-        calibration_p50_ms: the same of the calibration server.
-        quick: the quick calls of all blocks together; ``None`` if there were none.
+        blocks: how many pairs of blocks there were.
+        p50: half of the calls took less, from the intended start; ``None`` if there were none.
+        quick: of ten calls, how long the quickest one took from sending to answer. What other programs do, they do to
+            the slow calls more than to the quick ones, and to nearly all of them alike: ``benchmarks/RESULTS.md`` has
+            by how much.
+        tools: the quick calls of each tool, where there are several, of at most :data:`MOST_TOOLS`.
     """
 
-    target_p50_ms: tuple[float, ...]
-    calibration_p50_ms: tuple[float, ...]
-    quick: Quick | None = None
-
-    def __len__(self) -> int:
-        """Return how many pairs there are."""
-        return len(self.target_p50_ms)
+    blocks: int
+    p50: Related | None
+    quick: Related | None
+    tools: Mapping[str, Related] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float | None:
-        """The target's median in medians of the calibration server: the median over the pairs; ``None`` without any."""
-        if not len(self):
-            return None
-        return float(np.median(np.array(self.target_p50_ms) / np.array(self.calibration_p50_ms)))
+        """The target's median in medians of the calibration server; ``None`` if there is none."""
+        return None if self.p50 is None else self.p50.ratio
 
 
 def pairs_of(target: Calls, calibration: Calls) -> Pairs:
-    """Pair the blocks of a target with those of the calibration server, the first with the first.
+    """Relate the latencies of a target to those of the calibration server, whose blocks ran beside the target's."""
+    served, beside = _served(target), _served(calibration)
+    tools: dict[str, Related] = {}
+    if len(target.tools) > 1:
+        frequent = sorted(target.tools, key=lambda name: -len(target.of_tool(name)))[:MOST_TOOLS]
+        found = {name: _related(served.of_tool(name), beside, _QUICK) for name in frequent}
+        tools = {name: related for name, related in found.items() if related is not None}
+    return Pairs(
+        min(target.blocks, calibration.blocks),
+        _related(target, calibration, _MEDIAN),
+        _related(served, beside, _QUICK),
+        tools,
+    )
 
-    A pair is left out if one of its blocks has no call that ended well, or calls that took no time. Of a run with more
-    than :data:`MOST_PAIRS` blocks, neighbouring ones are taken as one.
-    """
-    blocks = min(target.blocks, calibration.blocks)
-    width = max(1, -(-blocks // MOST_PAIRS))
-    columns = np.stack([_medians_ms(calls, blocks, width) for calls in (target, calibration)], axis=1)
-    known = columns[(columns > 0).all(axis=1)]
-    mine, theirs = (tuple(map(float, column)) for column in known.T)
-    return Pairs(mine, theirs, _quick(target, calibration))
+
+def _served(calls: Calls) -> Calls:
+    """Return the calls with the time from their sending in place of that from their intended start."""
+    return replace(calls, latency_ms=calls.service_ms)
 
 
-def _quick(target: Calls, calibration: Calls) -> Quick | None:
-    served = [replace(calls, latency_ms=calls.service_ms) for calls in (calibration, target)]
-    (ratio,) = bootstrap_ratios(served[0], served[1], [(_QUICK,)], resamples=_RESAMPLES)
+def _related(target: Calls, calibration: Calls, percentile: tuple[float]) -> Related | None:
+    (ratio,) = bootstrap_ratios(calibration, target, [percentile], resamples=_RESAMPLES)
     if ratio is None:
         return None
     error = ratio.standard_error if math.isfinite(ratio.standard_error) else None
-    return Quick(ratio.candidate_ms, ratio.baseline_ms, error)
-
-
-def _medians_ms(calls: Calls, blocks: int, width: int) -> NDArray[np.float64]:
-    """Return p50 of each ``width`` blocks; NaN where no call ended well."""
-    rows = -(-blocks // width)
-    chosen = (calls.outcome == OK) & (calls.block < blocks)
-    row, latency_ms = calls.block[chosen].astype(np.int64) // width, calls.latency_ms[chosen]
-    ordered_ms = latency_ms[np.lexsort((latency_ms, row))]
-    counts = np.bincount(row, minlength=rows)
-    some = counts > 0
-    first, last = (np.cumsum(counts) - counts)[some], (np.cumsum(counts) - 1)[some]
-    # Between two calls where they are even: blocks have few calls.
-    found = np.full(rows, np.nan)
-    found[some] = (ordered_ms[(first + last) // 2] + ordered_ms[(first + last + 1) // 2]) / 2
-    return found
+    return Related(ratio.candidate_ms, ratio.baseline_ms, error)

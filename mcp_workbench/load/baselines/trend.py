@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,7 +22,7 @@ from mcp_workbench.errors import UsageError
 from mcp_workbench.load.baselines.bars import bars
 from mcp_workbench.load.baselines.baseline import Baseline
 from mcp_workbench.load.baselines.figures import ToolFigures
-from mcp_workbench.load.baselines.history import History
+from mcp_workbench.load.baselines.history import MOST_READ, History
 from mcp_workbench.reports import Report
 from mcp_workbench.tables import Table, table
 from mcp_workbench.untrusted import one_line
@@ -36,7 +37,8 @@ ERROR_RATE: Final = "error rate"
 _COLUMNS: Final = ["release", "measured at", "value", "unit", "change"]
 _RATES: Final = (ERROR_RATE, "calls/s")
 _SHORTEST: Final = 2
-_LONGEST_LIST: Final = 1_000
+_OTHERS: Final = "another target"
+_NAMED: Final = 3
 # Least noise of two releases' logarithms: what repeats to less is not told apart by anybody.
 _LEAST_NOISE: Final = 0.01
 # Of normal noise: what neighbours differ by on average, in standard deviations (d2 of control charts for pairs).
@@ -167,15 +169,21 @@ class Trend(Report):
         return f"{step.after / step.before:.2f} x"
 
 
-def trend(baselines: History | Sequence[Baseline], measure: str = "p50 ms", tool: str | None = None) -> Trend:
+def trend(
+    baselines: History | Sequence[Baseline],
+    measure: str = "p50 ms",
+    tool: str | None = None,
+    target: str | None = None,
+) -> Trend:
     """Return how a figure went over the releases, and where it changed for good.
 
     Args:
-        baselines: a history, or at most 1,000 baselines. Only those are taken that were measured as the newest one was:
-            the same target, the same conditions and, for latencies, beside the same calibration server if it was
-            beside one.
+        baselines: a history, or a list; the newest 1,000 of the target. Only those are taken that were measured as the
+            newest one of them was: under the same conditions and, for latencies, beside the same calibration server if
+            it was beside one.
         measure: ``p50 ms`` or another percentile, ``max ms``, ``error rate`` or ``calls/s``.
         tool: one tool; all together if left out.
+        target: whose baselines; if left out, those of the newest one's target, and how many others there are is told.
 
     Raises:
         UsageError: there are no baselines, or none has this figure.
@@ -188,14 +196,11 @@ def trend(baselines: History | Sequence[Baseline], measure: str = "p50 ms", tool
         middle of 30 releases is found in all of 400 simulated histories, and one where there is none in fewer than 5
         of 100.
     """
-    whole = baselines.baselines() if isinstance(baselines, History) else tuple(baselines)[-_LONGEST_LIST:]
-    if not whole:
-        raise UsageError("there is no baseline to make a trend of; add some to the history, or give a list of them")
     read = _reader(measure)
     rate = measure in _RATES
-    ordered = sorted(whole, key=lambda each: each.measured_at)
+    ordered, others = _of_target(baselines, target)
     newest = ordered[-1]
-    left_out: dict[str, int] = {}
+    left_out: dict[str, int] = {_OTHERS: others} if others else {}
     kept: list[tuple[Baseline, ToolFigures]] = []
     for each in ordered:
         row = next((row for row in each.figures if row.tool == tool), None) if tool is not None else each.whole
@@ -224,6 +229,31 @@ def trend(baselines: History | Sequence[Baseline], measure: str = "p50 ms", tool
     return Trend(named, unit, tuple(points), steps, tuple(left_out.items()))
 
 
+def _of_target(baselines: History | Sequence[Baseline], target: str | None) -> tuple[list[Baseline], int]:
+    """Return the newest baselines of one target, the oldest first, and how many of others there are besides.
+
+    Nothing is said of others to who names a target.
+    """
+    if isinstance(baselines, History):
+        known = baselines.targets()
+    else:
+        newest_first = sorted(baselines, key=lambda each: each.measured_at, reverse=True)
+        known = dict(Counter(each.conditions.target for each in newest_first))
+    if not known:
+        raise UsageError("there is no baseline to make a trend of; add some to the history, or give a list of them")
+    chosen = next(iter(known)) if target is None else target
+    if chosen not in known:
+        named = ", ".join(repr(one_line(name, 60)) for name in list(known)[:_NAMED])
+        raise UsageError(f"there is no baseline of {one_line(chosen, 60)!r}; name another target, such as {named}")
+    if isinstance(baselines, History):
+        # The file decides which ones are read: thousands of other targets are none of them.
+        mine = list(baselines.baselines(chosen))
+    else:
+        mine = [each for each in newest_first if each.conditions.target == chosen][:MOST_READ]
+    others = 0 if target is not None else sum(known.values()) - known[chosen]
+    return sorted(mine, key=lambda each: each.measured_at), others
+
+
 def _reader(measure: str) -> Callable[[ToolFigures], float | None]:
     """Return what reads a measure from a row of figures; ``None`` where the row does not carry it."""
     if measure == ERROR_RATE:
@@ -244,8 +274,9 @@ def _reader(measure: str) -> Callable[[ToolFigures], float | None]:
 def _why_not(baseline: Baseline, newest: Baseline, *, rate: bool) -> str | None:
     if baseline.void:
         return "void"
+    # The file of a history may hold others than it says.
     if baseline.conditions.target != newest.conditions.target:
-        return "another target"
+        return _OTHERS
     differences = newest.conditions.differences(baseline.conditions)
     if differences:
         return f"measured otherwise ({one_line('; '.join(differences), 120)})"

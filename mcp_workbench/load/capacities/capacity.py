@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_workbench.contracts.model import ContractBook
 from mcp_workbench.kernel.connection import Connection
+from mcp_workbench.load.baselines.conditions import Conditions
 from mcp_workbench.load.baselines.honesty import Honesty
+from mcp_workbench.load.baselines.honesty_words import honesty_words
 from mcp_workbench.load.capacities.knee import FEW_CALLS, Knee, Stage, rate_words
 from mcp_workbench.load.capacities.ramp import Ramp, RampSettings, climb
 from mcp_workbench.load.measuring import first_call
@@ -18,7 +20,7 @@ from mcp_workbench.load.workloads.workload import Workload
 from mcp_workbench.progress import Progress
 from mcp_workbench.reports import Report
 from mcp_workbench.tables import Table, table
-from mcp_workbench.untrusted import one_line
+from mcp_workbench.untrusted import escaped, one_line
 
 if TYPE_CHECKING:
     from mcp_workbench.charts import Chart
@@ -35,6 +37,7 @@ _COLUMNS = [
     "generator %",
     "verdict",
 ]
+HONESTY_TITLE = "How the last run was measured"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -50,6 +53,8 @@ class Capacity(Report):
         settings: how the ramp was made.
         honesty: how the load of the last run was made; its stages were too much for the server on purpose.
         notes: what a reader should know besides.
+        population: protocol, timeout and workload, for the honesty block; it has no rate, since there were many.
+        ended: why the search went no further; empty if it did.
     """
 
     target: str
@@ -60,6 +65,8 @@ class Capacity(Report):
     settings: RampSettings
     honesty: Honesty | None = None
     notes: tuple[str, ...] = ()
+    population: Conditions | None = None
+    ended: str = ""
 
     @property
     def knee(self) -> float | None:
@@ -92,6 +99,8 @@ class Capacity(Report):
         """What ends it, in words."""
         if self.void:
             return self.void
+        if self.knee is None and self.ended:
+            return self.ended
         if self.knee is None:
             lowest = min((stage for stage in self.stages if stage.offered), key=lambda stage: stage.rate, default=None)
             if lowest is None:
@@ -134,6 +143,21 @@ class Capacity(Report):
         ]
         return table(rows, _COLUMNS)
 
+    @property
+    def honesty_frame(self) -> Table:
+        """How the load of the last run was made: one row a fact; none if nothing was run."""
+        return table([{"fact": fact, "value": value} for fact, value in self._honesty_words()], ["fact", "value"])
+
+    def _honesty_words(self) -> list[tuple[str, str]]:
+        if self.honesty is None or self.population is None:
+            return []
+        # What a run says that has a single rate.
+        of_all = {
+            "void": self.void or "no",
+            "conditions": f"{self.conditions}, protocol {one_line(self.population.protocol, 40)}",
+        }
+        return [(fact, of_all.get(fact, value)) for fact, value in honesty_words(self.honesty, self.population)]
+
     def headline(self) -> str:
         """Return the knee, between what it lies, and what ends it."""
         name = f"{one_line(self.target, 80)} ({one_line(self.workload, 80)}; {self.conditions})"
@@ -149,8 +173,13 @@ class Capacity(Report):
         return f"{name}: {rate_words(self.knee)} calls/s{band_words(self.found)}; {self.reason}"
 
     def __str__(self) -> str:
-        """Return the headline, the table and the notes as plain text."""
-        return "\n".join([f"{self.headline()}\n{self.frame!r}", *self.notes])
+        """Return the headline, the table, the notes, and how the last run was made, as plain text."""
+        told = [f"{self.headline()}\n{self.frame!r}", *(one_line(note, 600) for note in self.notes)]
+        return "\n".join([*told, f"\n{HONESTY_TITLE}\n{self.honesty_frame!r}"])
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<p>{escaped(note, 600)}</p>" for note in self.notes)
+        return f"{Report._repr_html_(self)}{notes}<p>{HONESTY_TITLE}</p>{self.honesty_frame._repr_html_()}"
 
     def facts(self) -> dict[str, Any]:
         """Return the knee, and how it was found."""
@@ -169,6 +198,7 @@ class Capacity(Report):
             "versions": self.honesty.versions if self.honesty else {},
             "server_share": self.honesty.server_share if self.honesty else None,
             "foreign_share": self.honesty.foreign_share if self.honesty else None,
+            "honesty": self.honesty.to_dict() if self.honesty else None,
             "notes": list(self.notes),
         }
 
@@ -244,7 +274,7 @@ async def find_capacities(
             notes[name] = [*resolved[name].notes, *filter(None, [note])]
         common = await climb(ramps, progress)
         return {
-            name: capacity_of(name, ramp, resolved[name].words, [*notes[name], *common]) for name, ramp in ramps.items()
+            name: capacity_of(name, ramp, resolved[name], [*notes[name], *common]) for name, ramp in ramps.items()
         }
 
 
@@ -264,7 +294,7 @@ async def _begun(
     return ramps, resolved
 
 
-def capacity_of(name: str, ramp: Ramp, workload: str, notes: list[str]) -> Capacity:
+def capacity_of(name: str, ramp: Ramp, workload: Resolved, notes: list[str]) -> Capacity:
     """Return what a ramp has found."""
     ready, knee = ramp.ready, ramp.knee()
     near = [stage.offered for stage in ramp.stages if knee.rate and stage.rate >= knee.rate and not stage.void]
@@ -273,5 +303,30 @@ def capacity_of(name: str, ramp: Ramp, workload: str, notes: list[str]) -> Capac
     if ramp.honesty is not None and ramp.honesty.sampled_wrong:
         wrong, sampled = ramp.honesty.sampled_wrong, ramp.honesty.sampled
         notes = [*notes, f"{wrong:,} of {sampled:,} answers, checked in full, are not what was promised"]
-    words = f"{ready.transport}, {ready.placement}, open (poisson)"
-    return Capacity(name, words, workload, tuple(ramp.stages), knee, ramp.settings, ramp.honesty, tuple(notes))
+    if ramp.ended and any(stage.ended_well for stage in ramp.stages):
+        notes = [*notes, f"the search ended early, because after some stages {ramp.ended}"]
+    return Capacity(
+        name,
+        f"{ready.transport}, {ready.placement}, open (poisson)",
+        workload.words,
+        tuple(ramp.stages),
+        knee,
+        ramp.settings,
+        ramp.honesty,
+        tuple(notes),
+        Conditions(
+            target=name,
+            transport=ready.transport,
+            placement=ready.placement,
+            protocol=ready.wire.protocol,
+            model="open",
+            arrivals="poisson",
+            rate=None,
+            users=None,
+            workload=workload.words,
+            workload_digest=workload.digest,
+            timeout_s=ramp.settings.timeout_s,
+            max_in_flight=ramp.settings.max_in_flight,
+        ),
+        ramp.ended,
+    )

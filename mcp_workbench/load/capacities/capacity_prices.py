@@ -19,7 +19,7 @@ from mcp_workbench.contracts.model import ContractBook
 from mcp_workbench.errors import UsageError
 from mcp_workbench.kernel.connection import Connection, Limits
 from mcp_workbench.kernel.loop import background
-from mcp_workbench.load.capacities.capacity import Capacity, find_capacities
+from mcp_workbench.load.capacities.capacity import HONESTY_TITLE, Capacity, find_capacities
 from mcp_workbench.load.capacities.knee import rate_words
 from mcp_workbench.load.capacities.ramp import WARM_UP_S, RampSettings
 from mcp_workbench.load.comparing import opened_side
@@ -32,7 +32,7 @@ from mcp_workbench.load.workloads.workload import Workload
 from mcp_workbench.progress import Progress, shown_progress
 from mcp_workbench.reports import Report
 from mcp_workbench.tables import Table, table
-from mcp_workbench.untrusted import one_line
+from mcp_workbench.untrusted import escaped, one_line
 
 if TYPE_CHECKING:
     from mcp_workbench.charts import Chart
@@ -89,10 +89,39 @@ class CapacityPrices(Report):
                     "at least": low,
                     "at most": high,
                     "p50 ms at half": self.half_p50_ms.get(name),
-                    "ends it": "void" if each.void else each.found.criterion or "-",
+                    "ends it": _end(each),
                 }
             )
         return table(rows, _COLUMNS)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know besides; with the name of a target what is not true of all."""
+        told: dict[str, list[str]] = {}
+        for name, each in self.capacities.items():
+            for note in dict.fromkeys(each.notes):
+                told.setdefault(note, []).append(one_line(name, 40))
+        of_all = len(self.capacities)
+        return tuple(note if len(names) == of_all else f"{', '.join(names)}: {note}" for note, names in told.items())
+
+    @property
+    def honesty_frame(self) -> Table:
+        """How the load of each target's last run was made: one row a fact."""
+        rows = [
+            {"target": one_line(name, 80), "fact": row["fact"], "value": row["value"]}
+            for name, each in self.capacities.items()
+            for row in each.honesty_frame.to_dict("records")
+        ]
+        return table(rows, ["target", "fact", "value"])
+
+    def __str__(self) -> str:
+        """Return the headline, the table, the notes, and how the last run was made, as plain text."""
+        told = [f"{self.headline()}\n{self.frame!r}", *(one_line(note, 600) for note in self.notes)]
+        return "\n".join([*told, f"\n{HONESTY_TITLE}\n{self.honesty_frame!r}"])
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<p>{escaped(note, 600)}</p>" for note in self.notes)
+        return f"{Report._repr_html_(self)}{notes}<p>{HONESTY_TITLE}</p>{self.honesty_frame._repr_html_()}"
 
     def ratio(self, name: str) -> tuple[float | None, float | None, float | None]:
         """Return how much a target takes, in what the first one takes, and between what that lies (95 %).
@@ -136,6 +165,12 @@ class CapacityPrices(Report):
         from mcp_workbench.load.capacities.capacity_chart import capacity_price_chart
 
         return capacity_price_chart(self)
+
+
+def _end(capacity: Capacity) -> str:
+    if capacity.void:
+        return "void"
+    return "no answer" if capacity.knee is None and capacity.ended else capacity.found.criterion or "-"
 
 
 def capacity_prices(
@@ -212,7 +247,8 @@ async def _prices(
         half_rate = None if first.knee is None else first.knee / 2
         half_p50_ms: dict[str, float] = {}
         if half_rate is not None:
-            half_p50_ms = await _at_rate(connections, workload, contract, settings, half_rate)
+            answering = {name: each for name, each in connections.items() if not found[name].ended}
+            half_p50_ms = await _at_rate(answering, workload, contract, settings, half_rate)
     return CapacityPrices(first.workload, found, half_rate, half_p50_ms)
 
 

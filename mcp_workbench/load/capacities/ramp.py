@@ -22,15 +22,19 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Final
 
+import numpy as np
+
 from mcp_workbench.errors import UnreachableError, UsageError
 from mcp_workbench.load.assessing import assess
 from mcp_workbench.load.baselines.honesty import Honesty
 from mcp_workbench.load.capacities.knee import Knee, Stage, find_knee, read_stage
 from mcp_workbench.load.driving import drive
+from mcp_workbench.load.measured import OUTCOMES
 from mcp_workbench.load.plan import Arm, Block, Operation, Plan
 from mcp_workbench.load.preparing import Prepared
 from mcp_workbench.load.run import Run
 from mcp_workbench.progress import Progress
+from mcp_workbench.records import Outcome
 from mcp_workbench.untrusted import one_line
 
 WARM_UP_S: Final = 0.3
@@ -49,6 +53,7 @@ _LEAST_CALLS: Final = 40
 _LONGEST: Final = 3
 _LEAST_RATE: Final = 0.1
 _MOST_RATE: Final = 100_000.0
+_NO_ANSWER: Final = (OUTCOMES.index(Outcome.TIMEOUT), OUTCOMES.index(Outcome.CANCELLED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,7 @@ class Ramp:
         settings: how the ramp is made.
         stages: those that were made, in their order.
         honesty: how the load of the last run was made.
-        ended: why nothing more is asked; empty while something is.
+        ended: why nothing more is asked before the knee is found; empty if nothing speaks against it.
     """
 
     ready: Prepared
@@ -147,6 +152,8 @@ class Ramp:
 
     def next_rates(self) -> list[float]:
         """Return what is asked for next, in this order; empty once the knee is found, or cannot be."""
+        if self.ended:
+            return []
         told = [stage for stage in self.stages if stage.offered and not stage.void]
         rates = sorted({stage.rate for stage in told})
         void = [stage.rate for stage in self.stages if stage.void]
@@ -175,6 +182,18 @@ class Ramp:
             above = knee.high if knee.high is not None else min(rates[-1] * _RUNG, self.settings.max_rate)
         self._refined += 1
         return self._steps(below, above)
+
+    def contradicts_itself(self) -> bool:
+        """Return whether the stages between a rate that held and one that did not make the knee lie elsewhere."""
+        knee = self.knee()
+        return self._refined > 0 and (knee.rate is None or knee.criterion is None)
+
+    def heard(self, run: Run, arm: int) -> None:
+        """Note whether any call had an answer, be it a failure; one user alone, before the stages, is among them."""
+        begun = [number for number in range(len(run.books)) if run.plan.blocks[number].arm == arm]
+        outcome = run.columns["outcome"][np.isin(run.columns["block"], begun)]
+        if begun and np.isin(outcome, _NO_ANSWER).all():
+            self.ended = f"it did not answer within {self.settings.timeout_s:g} s"
 
     def _steps(self, below: float, above: float) -> list[float]:
         steps = math.ceil(math.log(above / below) / math.log(1 + self.settings.resolution) - 1e-6)
@@ -218,7 +237,7 @@ async def climb(ramps: Mapping[str, Ramp], progress: Progress | None = None) -> 
     bursts: dict[str, float | None] = dict.fromkeys(ramps)
     if settings.start_rate is None:
         bursts |= await _burst(ramps, shown)
-    wanted = {name: ramp.first_rates(bursts[name]) for name, ramp in ramps.items()}
+    wanted = {name: [] if ramp.ended else ramp.first_rates(bursts[name]) for name, ramp in ramps.items()}
     for _ in range(_MOST_RUNS):
         asked = {name: rates for name, rates in wanted.items() if rates}
         if not asked:
@@ -230,31 +249,60 @@ async def climb(ramps: Mapping[str, Ramp], progress: Progress | None = None) -> 
             return [
                 f"the search ended at its limit of {settings.limit_s:g} s, before the band was as narrow as it may be"
             ]
+        before = {name: len(ramps[name].stages) for name in asked}
         try:
             await _offer({name: ramps[name] for name in asked}, asked, shown)
         except UnreachableError as error:
             if not any(ramp.stages for ramp in ramps.values()):
                 raise
             return [f"the search ended early, because after some stages a target was gone: {error}"]
-        wanted = {name: ramps[name].next_rates() for name in asked}
-    return ["the search ended before the knee was narrowed down, because its stages contradict each other"]
+        silent = any(ramps[name].ended for name in asked)
+        wanted = {}
+        for name, rates in asked.items():
+            ramp = ramps[name]
+            # A target that does not answer may have used up the time of the others: they are asked again.
+            left_out = silent and not ramp.ended and len(ramp.stages) == before[name]
+            wanted[name] = list(rates) if left_out else ramp.next_rates()
+    return unfinished([ramps[name] for name, rates in wanted.items() if rates])
+
+
+def unfinished(ramps: Sequence[Ramp]) -> list[str]:
+    """Return why these ramps are at no end after as many runs as there may be; nothing if there are none."""
+    if any(ramp.contradicts_itself() for ramp in ramps):
+        return ["the search ended before the knee was narrowed down, because its stages contradict each other"]
+    if ramps:
+        return [
+            f"the search ended after {_MOST_RUNS} runs, which were not enough to find the knee and to narrow it down; "
+            "a start rate nearer to it helps"
+        ]
+    return []
 
 
 async def _burst(ramps: Mapping[str, Ramp], shown: _Portions) -> dict[str, float | None]:
     """Return how many operations a second each target achieves in a closed loop."""
     seconds = min(_BURST_S, next(iter(ramps.values())).settings.stage_s)
-    blocks = []
-    for arm in range(len(ramps)):
-        blocks += [Block(arm, WARM_UP_S, None, 1, "warm-up"), Block(arm, seconds, None, _BURST_USERS)]
-    run = await _driven(ramps, blocks, shown)
     found: dict[str, float | None] = {}
-    for arm, name in enumerate(ramps):
-        (number,) = run.measured_blocks(arm)
-        book = run.books[number]
-        calls = run.calls(arm)
-        well = int((~calls.failed).sum()) / max(len(calls), 1)
-        found[name] = well * book.offered / ((book.ended_ns - book.begun_ns) / 1e9)
+    # Targets that do not answer use up the time of those behind them, which get another turn.
+    while left := {name: ramp for name, ramp in ramps.items() if name not in found}:
+        blocks = []
+        for arm in range(len(left)):
+            blocks += [Block(arm, WARM_UP_S, None, 1, "warm-up"), Block(arm, seconds, None, _BURST_USERS)]
+        run = await _driven(left, blocks, shown)
+        for arm, (name, ramp) in enumerate(left.items()):
+            # The first one had all the time that there is.
+            if arm == 0 or run.measured_blocks(arm):
+                ramp.heard(run, arm)
+                found[name] = _burst_rate(run, arm)
     return found
+
+
+def _burst_rate(run: Run, arm: int) -> float:
+    """Return how many operations a second ended well; 0 if nothing was begun."""
+    calls = run.calls(arm)
+    well = int((~calls.failed).sum()) / max(len(calls), 1)
+    books = [run.books[number] for number in run.measured_blocks(arm)]
+    seconds = sum(book.ended_ns - book.begun_ns for book in books) / 1e9
+    return well * sum(book.offered for book in books) / (seconds or 1.0)
 
 
 async def _offer(ramps: Mapping[str, Ramp], asked: Mapping[str, Sequence[float]], shown: _Portions) -> None:
@@ -268,10 +316,14 @@ async def _offer(ramps: Mapping[str, Ramp], asked: Mapping[str, Sequence[float]]
         blocks += turn
     run = await _driven(ramps, blocks, shown)
     for arm, ramp in enumerate(ramps.values()):
+        ramp.heard(run, arm)
+        measured = run.measured_blocks(arm)
+        if not measured:
+            continue
         book = run.books[arm]
         # For one user alone nothing waits; an operation of a mix may well take twice as long as another.
         usual_s = 2 * (book.ended_ns - book.begun_ns) / 1e9 / max(1, book.offered)
-        for number in run.measured_blocks(arm):
+        for number in measured:
             ramp.stages.append(read_stage(run, number, min(usual_s, blocks[number].seconds / 2)))
         ramp.honesty = assess(run, [arm], run.calls(arm), ramp.ready.tools)
 

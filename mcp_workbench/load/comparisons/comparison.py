@@ -1,9 +1,10 @@
 """Two arms that were called in turns, compared: regression, no regression, or not enough data to say.
 
-A verdict rests on three measures of all calls together. p50 says whether calls are slower; the slow end, p97 to p99,
-whether the slow ones are, which p50 does not see; errors, whether more of them fail. p25 is shown beside p50 and
-decides nothing. With several tools each one's p50 and errors are judged too, at a confidence that makes up for their
-number, and can only add a regression.
+A verdict rests on four measures of all calls together. p50 says whether calls are slower; the slow end, p97 to p99,
+whether the slow ones are, which p50 does not see; errors, whether more of them fail; stalls, whether the candidate
+keeps calls waiting after its turns for longer: nothing arrives at it meanwhile, so that its latencies do not show it.
+p25 is shown beside p50 and decides nothing. With several tools each one's p50 and errors are judged too, at a
+confidence that makes up for their number, and can only add a regression.
 
 A regression needs an interval that lies wholly above a margin. What processes differ by for as long as they live is in
 that interval: one over blocks alone is too narrow, and calls two processes of the same code a regression of each other.
@@ -11,6 +12,7 @@ that interval: one over blocks alone is too narrow, and calls two processes of t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -21,26 +23,29 @@ from mcp_workbench.errors import UsageError
 from mcp_workbench.junit import Case, junit_xml
 from mcp_workbench.load.baselines.conditions import Conditions
 from mcp_workbench.load.baselines.honesty import Honesty
+from mcp_workbench.load.baselines.honesty_words import honesty_words
 from mcp_workbench.load.comparisons.findings import (
     P25,
     P50,
     TAIL,
     Finding,
+    judged_drops,
     judged_errors,
     judged_ratio,
+    judged_stalls,
     needed_words,
     only_as_regression,
     p50_bounds,
     tail_bounds,
 )
 from mcp_workbench.load.comparisons.gate import GateSettings
-from mcp_workbench.load.comparisons.statistics import bootstrap_ratios, error_difference
+from mcp_workbench.load.comparisons.statistics import bootstrap_ratios, error_difference, stall_difference
 from mcp_workbench.load.comparisons.verdicts import Verdict, worst
 from mcp_workbench.load.measured import Calls
 from mcp_workbench.records import Outcome
 from mcp_workbench.reports import Report
 from mcp_workbench.tables import Table, table
-from mcp_workbench.untrusted import one_line
+from mcp_workbench.untrusted import escaped, one_line
 
 if TYPE_CHECKING:
     from mcp_workbench.charts import Chart
@@ -65,6 +70,7 @@ class Comparison(Report):
         names: what the two are called.
         void: why the run means nothing; empty if it does.
         outcomes: for each outcome but ``ok`` that occurred, how many calls of the baseline and of the candidate.
+        honesty: how the load of each was made; empty if that is not known.
         trust: how often such comparisons were right when that was measured, in words.
     """
 
@@ -76,6 +82,7 @@ class Comparison(Report):
     names: tuple[str, str] = ("baseline", "candidate")
     void: tuple[str, ...] = ()
     outcomes: tuple[tuple[Outcome, int, int], ...] = ()
+    honesty: tuple[Honesty, ...] = ()
     trust: str = TRUST_LIVE
 
     @property
@@ -107,13 +114,34 @@ class Comparison(Report):
         """One row a finding; latencies in milliseconds change by a factor, errors in percent of the calls by points."""
         return table([_row(each) for each in self.findings], _COLUMNS)
 
+    @property
+    def honesty_frame(self) -> Table:
+        """How the load of each side was made: one row a fact."""
+        sides = [
+            dict(honesty_words(each, conditions))
+            for each, conditions in zip(self.honesty, self.conditions, strict=False)
+        ]
+        facts = dict.fromkeys(fact for each in sides for fact in each)
+        named = list(zip(("baseline", "candidate"), sides, strict=False))
+        rows = [{"fact": fact, **{name: each.get(fact, "") for name, each in named}} for fact in facts]
+        return table(rows, ["fact", "baseline", "candidate"])
+
+    def __str__(self) -> str:
+        """Return the headline, the table, and how the load was made, as plain text."""
+        told = f"{self.headline()}\n{self.frame!r}"
+        return f"{told}\n\nHow it was measured\n{self.honesty_frame!r}" if self.honesty else told
+
+    def _repr_html_(self) -> str:
+        told = f"<p>{escaped(self.headline(), 2_000)}</p>{self.frame._repr_html_()}"
+        return f"{told}<p>How it was measured</p>{self.honesty_frame._repr_html_()}" if self.honesty else told
+
     def headline(self) -> str:
         """Return the verdict and what it rests on."""
         if self.void:
             return f"{self.verdict}: the run is void, {'; '.join(self.void)}"
         chosen = [each for each in self.findings if each.decides and each.verdict is self.verdict]
         if self.verdict is Verdict.NO_REGRESSION:
-            chosen = [each for each in chosen if each.measure in ("p50", "errors") and not each.tool]
+            chosen = [each for each in chosen if each.measure in ("p10", "p50", "errors") and not each.tool]
         # Of several regressions the first is told in full; there may be dozens of tools.
         told = "; ".join(each.words for each in chosen[:3])
         if len(chosen) > 3:
@@ -140,6 +168,7 @@ class Comparison(Report):
             "confidence": self.settings.confidence,
             "failed": {outcome.value: [mine, theirs] for outcome, mine, theirs in self.outcomes},
             "words": [each.words for each in self.findings],
+            "honesty": [each.to_dict() for each in self.honesty],
             "void": list(self.void),
             "trust": self.trust,
         }
@@ -222,11 +251,16 @@ def compare_calls(
     findings = tuple(_findings(baseline, candidate, gate, per_process, seed))
     seconds = min(baseline.seconds, candidate.seconds)
     mine, theirs = baseline.outcomes(), candidate.outcomes()
-    outcomes = tuple(
-        (each, mine[each], theirs[each]) for each in Outcome if each is not Outcome.OK and (mine[each] or theirs[each])
-    )
     void = tuple(dict.fromkeys(reason for each in honesty for reason in each.void))
-    return Comparison(findings, gate, conditions, processes, seconds, names, void, outcomes)
+    return Comparison(
+        findings, gate, conditions, processes, seconds, names, void, failed_of(mine, theirs), tuple(honesty)
+    )
+
+
+def failed_of(mine: Counter[Outcome], theirs: Counter[Outcome]) -> tuple[tuple[Outcome, int, int], ...]:
+    """Return each outcome but ``ok`` that occurred, with how many calls of either side had it."""
+    failed = [each for each in Outcome if each is not Outcome.OK and (mine[each] or theirs[each])]
+    return tuple((each, mine[each], theirs[each]) for each in failed)
 
 
 def _findings(
@@ -247,6 +281,12 @@ def _findings(
         yield found if settings.judge_tail == "always" else only_as_regression(found)
     confidence = settings.error_confidence
     yield judged_errors(error_difference(baseline, candidate, confidence, seed=seed), seconds, settings, confidence)
+    stalls = judged_stalls(stall_difference(baseline, candidate, confidence, seed=seed), seconds, settings)
+    if stalls is not None:
+        yield stalls
+    drops = judged_drops(baseline, candidate)
+    if drops is not None:
+        yield drops
     yield from _of_tools(baseline, candidate, settings, luck_sd, seed)
 
 

@@ -15,6 +15,7 @@ from mcp_workbench.load.comparisons.statistics import (
     needed_seconds,
 )
 from mcp_workbench.load.comparisons.verdicts import Verdict
+from mcp_workbench.load.measured import Calls
 from mcp_workbench.untrusted import one_line
 
 Unit = Literal["ms", "%", "calibrations"]
@@ -28,12 +29,18 @@ Below them, a class of slow calls that is 5 % of all would come and go with its 
 mean from p95 to p99 had 1.4 to 1.9 times the standard deviation."""
 
 
+_DROPPED: Final = 0.01
+
+_CERTAIN: Final = 0.001
+"""The chance of one-sided luck below which a candidate that answers nothing well needs no more calls."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What was found of one measure.
 
     Attributes:
-        measure: ``p50``, ``p25``, ``tail`` or ``errors``.
+        measure: ``p10``, ``p25``, ``p50``, ``tail``, ``errors``, ``stalls`` or ``drops``.
         tool: the tool's name; empty for all calls together.
         baseline: the baseline's figure, errors as a share of the calls; ``None`` without calls.
         candidate: the candidate's.
@@ -73,6 +80,7 @@ class Bounds:
         confidence: of the interval.
         least_calls: fewer calls of an arm decide nothing.
         least_pairs: fewer pairs of blocks decide nothing.
+        instead: what to do where more seconds would not help, in words.
     """
 
     margin: float
@@ -81,6 +89,7 @@ class Bounds:
     confidence: float
     least_calls: int
     least_pairs: int
+    instead: str = "measure with more processes of each arm"
 
 
 def p50_bounds(settings: GateSettings, luck_sd: float) -> Bounds:
@@ -150,18 +159,18 @@ def judged_ratio(
         verdict = Verdict.NOT_ENOUGH
         room = max(found - ratio.log_ratio, ratio.log_ratio - margin)
         needed_s = needed_seconds(ratio, seconds, room, bounds.confidence, bounds.luck_sd)
-    words = _ratio_words(measure, tool, change, verdict, needed_s)
+    words = _ratio_words(measure, tool, change, verdict, needed_words(needed_s, bounds.instead))
     return Finding(measure, tool, ratio.baseline_ms, ratio.candidate_ms, change, verdict, decides, words, needed_s)
 
 
-def _ratio_words(measure: str, tool: str, change: Interval, verdict: Verdict, needed_s: float | None) -> str:
+def _ratio_words(measure: str, tool: str, change: Interval, verdict: Verdict, needed: str) -> str:
     of = f"{measure} of {one_line(tool, 60)}" if tool else measure
     whose = " the baseline's" if verdict is Verdict.REGRESSION else ""
     words = f"{of} is {change.estimate:.2f} x{whose}"
     if math.isfinite(change.high) and change.low > 0:
         words += f" ({change.low:.2f} to {change.high:.2f})"
     if verdict is Verdict.NOT_ENOUGH:
-        return f"{words}, {needed_words(needed_s)}"
+        return f"{words}, {needed}"
     return f"{words}: faster" if change.high < 1 else words
 
 
@@ -170,10 +179,10 @@ def only_as_regression(found: Finding) -> Finding:
     return replace(found, decides=found.verdict is Verdict.REGRESSION)
 
 
-def needed_words(needed_s: float | None) -> str:
-    """Return what would have to be measured for a verdict, in words."""
+def needed_words(needed_s: float | None, instead: str = "measure with more processes of each arm") -> str:
+    """Return what would have to be measured for a verdict, in words; ``instead`` where seconds do not help."""
     if needed_s is None:
-        return "and more seconds would not do: measure with more processes of each arm"
+        return f"and more seconds would not do: {instead}"
     seconds = max(1, math.ceil(needed_s))
     return f"about {seconds:,} s more an arm would do"
 
@@ -184,7 +193,8 @@ def judged_errors(
     """Judge how many more calls failed.
 
     A regression needs three things: more failures than is tolerated, a difference that whole blocks drawn again do not
-    make go away (one burst is no trend), and Fisher's exact test.
+    make go away (one burst is no trend), and Fisher's exact test. A candidate that answers nothing well needs the last
+    one only: when all calls hang there are few blocks.
 
     Args:
         errors: what was found; ``None`` if an arm has no calls.
@@ -201,7 +211,9 @@ def judged_errors(
     candidate = errors.candidate_errors / errors.candidate_calls
     needed_s: float | None = None
     calls = min(errors.baseline_calls, errors.candidate_calls)
-    if change.estimate > settings.error_margin and change.low > 0 and errors.chance < (1 - confidence) / 2:
+    answers_nothing = baseline < 1 and candidate == 1 and errors.chance < _CERTAIN
+    trend = change.estimate > settings.error_margin and change.low > 0 and errors.chance < (1 - confidence) / 2
+    if trend or answers_nothing:
         verdict = Verdict.REGRESSION
     elif change.high < settings.errors_found:
         verdict = Verdict.NO_REGRESSION
@@ -217,3 +229,54 @@ def judged_errors(
         )
         words += f" ({100 * change.low:+.1f} to {100 * change.high:+.1f} points), {more}"
     return Finding("errors", tool, baseline, candidate, change, verdict, True, words, needed_s, "%")
+
+
+def judged_stalls(
+    found: tuple[float, float, Interval] | None, seconds: float, settings: GateSettings
+) -> Finding | None:
+    """Judge for how much longer the candidate kept calls waiting after the ends of its turns.
+
+    It says nothing of a candidate that does so about as long as the baseline. One that does so for longer is a
+    regression if turns drawn again do not make it go away; else there are too few turns to tell a server that stalls
+    now and then from a machine that did something else.
+
+    Args:
+        found: what :func:`~mcp_workbench.load.comparisons.statistics.stall_difference` returned.
+        seconds: how long each arm was measured.
+        settings: the gate.
+
+    Returns:
+        The finding; ``None`` if there is nothing to say.
+    """
+    if found is None:
+        return None
+    mine, theirs, change = found
+    if change.estimate <= settings.stall_margin:
+        return None
+    verdict = Verdict.REGRESSION if change.low > 0 else Verdict.NOT_ENOUGH
+    words = f"waited for answers after its turns for {theirs:.0%} of their time, against {mine:.0%}"
+    needed_s = None
+    if verdict is Verdict.NOT_ENOUGH:
+        needed_s = seconds
+        words += f", in too few turns to be called a trend; {needed_words(needed_s)}"
+    return Finding("stalls", "", mine, theirs, change, verdict, True, words, needed_s, "%")
+
+
+def judged_drops(baseline: Calls, candidate: Calls) -> Finding | None:
+    """Say that operations never began because too many calls were unanswered: no latency tells of them.
+
+    Args:
+        baseline: the calls of the one.
+        candidate: those of the other.
+
+    Returns:
+        The finding, which no "no regression" outweighs; ``None`` where hardly any were dropped.
+    """
+    mine, theirs = (each.dropped / max(1, each.offered) for each in (baseline, candidate))
+    if max(mine, theirs) <= _DROPPED:
+        return None
+    words = (
+        f"{theirs:.1%} of the operations never began, against {mine:.1%}, because too many calls were unanswered; "
+        "lower the rate, or allow more calls in flight"
+    )
+    return Finding("drops", "", mine, theirs, None, Verdict.NOT_ENOUGH, True, words, unit="%")

@@ -21,6 +21,11 @@ from mcp_workbench.untrusted import one_line
 from mcp_workbench.workbook import shipped
 
 _PERCENTILES: Final = {"max_p50_ms": 50.0, "max_p95_ms": 95.0, "max_p99_ms": 99.0}
+# Beyond this share of failed calls, how long calls take and how many end says nothing of what was asked for.
+_MANY_FAILED: Final = 0.05
+# A rate is told from the limit if its interval reaches no farther than this to both sides: from 97 calls on.
+_WIDEST_RATE: Final = 0.2
+_RATE_CONFIDENCE: Final = 0.95
 
 _Ratio = Annotated[float, Field(strict=True, ge=1, le=100)]
 _Share = Annotated[float, Field(strict=True, ge=0, le=1)]
@@ -57,6 +62,8 @@ class GateSettings(_Part):
         tail_found: the same as ``p50_found`` for the slow end (1.50).
         error_margin: how much greater the candidate's share of failed calls may be (0.005).
         errors_found: how much greater a share "no regression" rules out (0.02).
+        stall_margin: for how much longer a candidate may keep calls waiting after its turns, as a share of their time;
+            nothing arrives meanwhile, so that latencies do not show it (0.10).
         confidence: of the intervals of latencies; each of both bounds holds with half of the doubt (0.90).
         error_confidence: of the intervals of error rates (0.95).
         process_sd: the standard deviation of what two processes of the same code differ by for as long as they live, as
@@ -67,6 +74,8 @@ class GateSettings(_Part):
         foreign_sd: the same for each core that other programs were busy on during a run, for p50 (0.4): the
             calibration server makes up for a part of it only.
         quick_foreign_sd: the same for the quick calls (0.05).
+        speed_sd: the same for the logarithm of how much faster the calibration server was in one of the runs (0.15):
+            what of a server's time is waiting does not follow the machine.
         judge_tail: ``when possible`` (the slow end may find a regression, and is never missed), ``always`` (without
             calls enough for it nothing is decided) or ``never``.
         least_pairs: fewer pairs of blocks decide nothing (8).
@@ -83,6 +92,7 @@ class GateSettings(_Part):
     tail_found: _Ratio = Field(default=1.50, description="The ratio of the slow end that no regression rules out.")
     error_margin: _Share = Field(default=0.005, description="The greater share of failed calls that is tolerated.")
     errors_found: _Share = Field(default=0.02, description="The greater share that no regression rules out.")
+    stall_margin: _Share = Field(default=0.10, description="The longer share of waiting after turns that is tolerated.")
     confidence: _Confidence = Field(default=0.90, description="Of the intervals of latencies, 0.5 to 0.9999.")
     error_confidence: _Confidence = Field(default=0.95, description="Of the intervals of error rates, 0.5 to 0.9999.")
     process_sd: _Sd = Field(default=0.025, description="What processes of the same code differ by, as a logarithm.")
@@ -90,6 +100,7 @@ class GateSettings(_Part):
     run_sd: _Sd = Field(default=0.06, description="What runs at different times differ by, as a logarithm.")
     foreign_sd: _Sd = Field(default=0.4, description="The same for a core of other work beside a run, for p50.")
     quick_foreign_sd: _Sd = Field(default=0.05, description="The same for the quick calls.")
+    speed_sd: _Sd = Field(default=0.15, description="The same for a machine that was faster beside one run.")
     judge_tail: Literal["when possible", "always", "never"] = Field(
         default="when possible", description="Whether the slow end decides: when possible, always or never."
     )
@@ -263,8 +274,16 @@ def judge(figures: Sequence[Figures], settings: GateSettings, *, void: Sequence[
         void: why the figures mean nothing, if they do not.
 
     Returns:
-        For each limit whether it is kept. It is only then kept, or broken, if the whole interval of what was measured
-        says so.
+        For each limit whether it is kept. A limit of latencies or failures is only then kept, or broken, if the whole
+        interval of what was measured says so. ``min_rate`` is broken if the whole interval lies below it; it is kept if
+        the whole interval lies above it, and also if the limit lies within an interval that reaches no farther than a
+        fifth to both sides: a load that is offered at the limit itself is to pass. Where more than 5 % of the calls
+        failed, neither latencies nor the rate keep a limit: failures may be quick. They may break it all the same.
+
+    Source:
+        percentiles: the ranks between which a percentile lies whatever the distribution, by the binomial distribution
+        (Conover 1999, "Practical nonparametric statistics", 3.2); rates: calls of a Poisson load are a Poisson count,
+        whose standard deviation is its root.
     """
     by_tool: dict[str, Figures] = {each.tool: each for each in figures}
     held = list(_held("(all)", figures[-1] if figures else None, settings.limits, settings.confidence))
@@ -278,12 +297,26 @@ def _held(tool: str, figures: Figures | None, limits: Limits, confidence: float)
         if limit is None:
             continue
         measured, low, high = _bounds(rule, figures, confidence)
-        above = rule.startswith("max")
-        verdict = Verdict.NOT_ENOUGH
-        if measured is not None and low is not None and high is not None:
-            kept, broken = (high <= limit, low > limit) if above else (low >= limit, high < limit)
-            verdict = Verdict.NO_REGRESSION if kept else Verdict.REGRESSION if broken else Verdict.NOT_ENOUGH
-        yield Held(tool, rule, limit, measured, low, high, verdict, _sentence(tool, rule, limit, measured, low, high))
+        words = _sentence(tool, rule, limit, measured, low, high)
+        verdict = _verdict(rule, limit, low, high)
+        failed = figures.error_rate if figures is not None else 0.0
+        if verdict is Verdict.NO_REGRESSION and rule != "max_error_rate" and failed > _MANY_FAILED:
+            verdict = Verdict.NOT_ENOUGH
+            what = "rate says" if rule == "min_rate" else "latencies say"
+            words = f"{words}; {failed:.0%} of the calls failed, so that their {what} nothing"
+        yield Held(tool, rule, limit, measured, low, high, verdict, words)
+
+
+def _verdict(rule: str, limit: float, low: float | None, high: float | None) -> Verdict:
+    """Return what the bounds say; one of them is enough for a limit that is broken."""
+    if rule == "min_rate":
+        broken = high is not None and high < limit
+        narrow = low is not None and high is not None and high - low <= _WIDEST_RATE * (high + low)
+        kept = low is not None and (low >= limit or narrow)
+    else:
+        broken = low is not None and low > limit
+        kept = high is not None and high <= limit
+    return Verdict.REGRESSION if broken else Verdict.NO_REGRESSION if kept else Verdict.NOT_ENOUGH
 
 
 def _bounds(rule: str, figures: Figures | None, confidence: float) -> tuple[float | None, float | None, float | None]:
@@ -293,23 +326,37 @@ def _bounds(rule: str, figures: Figures | None, confidence: float) -> tuple[floa
     if rule == "max_error_rate":
         return figures.error_rate, *figures.error_interval
     if rule == "min_rate":
-        return figures.throughput, figures.throughput, figures.throughput
-    # The ranks between which a percentile lies, whatever the distribution: binomial, by its normal approximation.
+        rate = figures.throughput
+        reach = NormalDist().inv_cdf((1 + _RATE_CONFIDENCE) / 2) / math.sqrt(figures.calls)
+        return rate, max(rate * (1 - reach), 0.0), rate * (1 + reach)
     percent = _PERCENTILES[rule]
-    share = percent / 100
-    reach = 100 * NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(share * (1 - share) / figures.calls)
-    low, high = max(percent - reach, 0.01), percent + reach
-    return (
-        figures.percentile_ms(percent),
-        figures.percentile_ms(low),
-        figures.percentile_ms(high) if high < 100 else None,
+    low, high = (
+        # Half a rank less, so that rounding cannot make it the next one.
+        figures.percentile_ms(100 * (rank - 0.5) / figures.calls) if 1 <= rank <= figures.calls else None
+        for rank in _ranks(percent / 100, figures.calls, confidence)
     )
+    return figures.percentile_ms(percent), low, high
+
+
+def _ranks(share: float, calls: int, confidence: float) -> tuple[int, int]:
+    """Return the ranks between which a percentile lies, counted from 1; 0 and ``calls`` + 1 are none of the calls."""
+    from scipy.special import bdtrik
+
+    # Each bound misses it with half of the doubt at most: how many calls lie below the percentile is binomial.
+    doubt = (1 - confidence) / 2
+    low, high = (math.ceil(round(float(bdtrik(at, calls, share)), 9)) for at in (doubt, 1 - doubt))
+    return low, high + 1
 
 
 def _sentence(tool: str, rule: str, limit: float, measured: float | None, low: float | None, high: float | None) -> str:
     where = f"{rule} of {one_line(tool, 60)}"
-    if measured is None:
-        return f"{where}: there are not calls enough to measure it; the limit is {limit:g}"
-    if high is None or low is None:
-        return f"{where}: {measured:.4g} was measured, of too few calls to be sure; the limit is {limit:g}"
-    return f"{where}: {measured:.4g} was measured ({low:.4g} to {high:.4g}); the limit is {limit:g}"
+    few = "there are not calls enough to measure it"
+    found = few if measured is None else f"{measured:.4g} was measured"
+    if low is not None and high is not None:
+        found = f"{found} ({low:.4g} to {high:.4g})"
+    elif low is not None:
+        # What cannot be told may still be told to lie above the limit.
+        found = f"{found}, but it is {low:.4g} or more" if measured is None else f"{found} ({low:.4g} or more)"
+    elif measured is not None:
+        found = f"{found}, of too few calls to be sure"
+    return f"{where}: {found}; the limit is {limit:g}"

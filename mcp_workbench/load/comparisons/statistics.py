@@ -199,25 +199,6 @@ def _standard_error(drawn: NDArray[np.float64], pairs: int) -> float:
     return float(drawn.std(ddof=1)) * math.sqrt(pairs / (pairs - 1))
 
 
-def mean_log_ratio(log_ratios: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the mean of ``log_ratios``, one a pair of blocks, and its standard error.
-
-    The most extreme tenth on either side is left out of the mean: a block in which the machine did something else.
-
-    Source:
-        the trimmed mean with its winsorised standard error (Tukey and McLaughlin 1963).
-    """
-    known = np.sort(log_ratios[np.isfinite(log_ratios)])
-    count = len(known)
-    cut = count // 10
-    if count - 2 * cut < 2:
-        return (float(known.mean()) if count else math.nan), math.inf
-    kept = known[cut : count - cut]
-    winsorised = np.clip(known, kept[0], kept[-1])
-    share = len(kept) / count
-    return float(kept.mean()), float(winsorised.std(ddof=1)) / (share * math.sqrt(count))
-
-
 @dataclass(frozen=True, slots=True)
 class ErrorDifference:
     """How many more of the candidate's calls failed, as a share of its calls.
@@ -269,6 +250,37 @@ def error_difference(
     whole = Interval(single.estimate, min(single.low, float(low)), max(single.high, float(high)), confidence)
     chance = exact_chance(errors, calls, more_errors, more_calls)
     return ErrorDifference(errors, calls, more_errors, more_calls, whole, chance)
+
+
+def stall_difference(
+    baseline: Calls, candidate: Calls, confidence: float, *, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float, Interval] | None:
+    """Compare for how long calls were waited for after the ends of the turns, as a share of the time of the turns.
+
+    While an arm is waited for, nothing new arrives at it: what a server that stalls does to calls that would have come
+    meanwhile is in no latency of a turn, but in this.
+
+    Args:
+        baseline: its block ``i`` ran beside block ``i`` of the candidate.
+        candidate: the other arm.
+        confidence: of the interval, above 0 and below 1.
+        resamples: how often pairs of blocks are drawn.
+        seed: of the draws.
+
+    Returns:
+        The share of each, and the candidate's less the baseline's; ``None`` if it is not known.
+    """
+    pairs = min(baseline.blocks, candidate.blocks, len(baseline.waited_s), len(candidate.waited_s))
+    if not pairs:
+        return None
+    waited_s = np.stack([arm.waited_s[:pairs] for arm in (baseline, candidate)])
+    block_s = np.stack([arm.block_s[:pairs] for arm in (baseline, candidate)])
+    drawn = np.concatenate(
+        [np.diff((weights @ waited_s.T) / (weights @ block_s.T))[:, 0] for weights in _draws(pairs, resamples, seed)]
+    )
+    mine, theirs = map(float, waited_s.sum(axis=1) / block_s.sum(axis=1))
+    low, high = np.quantile(drawn, ((1 - confidence) / 2, (1 + confidence) / 2)) if pairs > 1 else (-math.inf, math.inf)
+    return mine, theirs, Interval(theirs - mine, float(low), float(high), confidence)
 
 
 def _errors_by_block(calls: Calls, pairs: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -4,7 +4,8 @@ Milliseconds of two days cannot be compared. What is compared is how many times 
 calibration server, which ran in the blocks beside the target's. Two measures decide. p10 of the service time: the
 quick calls, which other programs hardly change. And p50, from the intended start: what other programs do to it the
 calibration server makes up for in part only, so that it decides little where they were busy (``foreign_sd``). What two
-runs of the same code still differ by is a term of its own (``run_sd``), smaller with more processes.
+runs of the same code still differ by is a term of its own (``run_sd``), smaller with more processes; and so is how much
+faster the machine was beside one of them (``speed_sd``): what of a server's time is waiting does not follow it.
 """
 
 from __future__ import annotations
@@ -13,19 +14,16 @@ import math
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
 from mcp_workbench.errors import UsageError
 from mcp_workbench.load.baselines.baseline import Baseline
-from mcp_workbench.load.baselines.pairs import Pairs
-from mcp_workbench.load.comparisons.comparison import Comparison, refuse_other_population
-from mcp_workbench.load.comparisons.findings import Finding, judged_errors, judged_ratio, p50_bounds
+from mcp_workbench.load.baselines.pairs import Pairs, Related
+from mcp_workbench.load.comparisons.comparison import Comparison, failed_of, refuse_other_population
+from mcp_workbench.load.comparisons.findings import Finding, judged_errors, judged_ratio, only_as_regression, p50_bounds
 from mcp_workbench.load.comparisons.gate import GateSettings
 from mcp_workbench.load.comparisons.statistics import (
     ErrorDifference,
     LogRatio,
     exact_chance,
-    mean_log_ratio,
     newcombe_interval,
 )
 from mcp_workbench.records import Outcome
@@ -33,6 +31,9 @@ from mcp_workbench.untrusted import one_line
 
 TRUST_STORED: Final = ""
 """How often comparisons with a stored baseline were right, in words; from ``benchmarks/RESULTS.md``."""
+
+
+_INSTEAD: Final = "compare the two live, or measure with more processes on a machine as fast and as quiet"
 
 
 def compare_stored(
@@ -44,7 +45,8 @@ def compare_stored(
 ) -> Comparison:
     """Compare two loads that were measured at different times, each beside the calibration server.
 
-    The slow end is not judged: how far two days differ in it, the calibration server does not say.
+    The slow end is not judged: how far two days differ in it, the calibration server does not say. Of each tool of
+    several the quick calls are judged, and can only add a regression.
 
     Args:
         baseline: the one, with its calibration.
@@ -59,23 +61,32 @@ def compare_stored(
     before, after = _pairs(baseline, names[0]), _pairs(candidate, names[1])
     _refuse_other_calibration(baseline, candidate)
     gate = settings or GateSettings()
-    luck_sd = gate.run_sd * math.sqrt(1 / baseline.processes + 1 / candidate.processes)
+    luck_sd = math.hypot(
+        gate.run_sd * math.sqrt(1 / baseline.processes + 1 / candidate.processes), gate.speed_sd * _speed(before, after)
+    )
     other_work = math.hypot(baseline.honesty.foreign_share, candidate.honesty.foreign_share)
-    calls = min(_well(baseline), _well(candidate))
     seconds = min(baseline.whole.seconds, candidate.whole.seconds)
-    measures = (
-        ("p10", _quick_ratio(before, after), gate.quick_foreign_sd),
-        ("p50", _ratio(before, after), gate.foreign_sd),
-    )
-    latencies = [
-        judged_ratio(measure, ratio, calls, seconds, p50_bounds(gate, math.hypot(luck_sd, foreign_sd * other_work)))
-        for measure, ratio, foreign_sd in measures
-    ]
+    count = min(before.blocks, after.blocks)
+
+    def judged(measure: str, pair: tuple[Related | None, Related | None], foreign_sd: float, tool: str = "") -> Finding:
+        bounds = p50_bounds(gate if not tool else strict, math.hypot(luck_sd, foreign_sd * other_work))
+        bounds = replace(bounds, instead=_INSTEAD)
+        calls = min(_well(each, tool) for each in (baseline, candidate))
+        found = judged_ratio(measure, _ratio(*pair, count), calls, seconds, bounds, tool=tool)
+        return replace(found, unit="calibrations")
+
+    tools = [name for name in before.tools if name in after.tools]
+    # At a confidence that makes up for their number (Bonferroni).
+    strict = gate.model_copy(update={"confidence": 1 - (1 - gate.confidence) / max(1, len(tools))})
     findings = (
-        *(replace(each, unit="calibrations") for each in latencies),
+        judged("p10", (before.quick, after.quick), gate.quick_foreign_sd),
+        judged("p50", (before.p50, after.p50), gate.foreign_sd),
         _errors(baseline, candidate, seconds, gate),
+        *(
+            only_as_regression(judged("p10", (before.tools[name], after.tools[name]), gate.quick_foreign_sd, name))
+            for name in tools
+        ),
     )
-    mine, theirs = baseline.whole.outcomes, candidate.whole.outcomes
     return Comparison(
         findings,
         gate,
@@ -84,11 +95,8 @@ def compare_stored(
         seconds,
         names,
         void=tuple(dict.fromkeys((*baseline.void, *candidate.void))),
-        outcomes=tuple(
-            (each, mine[each], theirs[each])
-            for each in Outcome
-            if each is not Outcome.OK and (mine[each] or theirs[each])
-        ),
+        outcomes=failed_of(baseline.whole.outcomes, candidate.whole.outcomes),
+        honesty=(baseline.honesty, candidate.honesty),
         trust=TRUST_STORED,
     )
 
@@ -115,27 +123,20 @@ def _refuse_other_calibration(baseline: Baseline, candidate: Baseline) -> None:
             )
 
 
-def _ratio(before: Pairs, after: Pairs) -> LogRatio | None:
-    """Return how much slower p50 of the candidate is in units of the calibration server; its figures are such units."""
-    means, errors = [], []
-    for pairs in (before, after):
-        target, calibration = np.array(pairs.target_p50_ms), np.array(pairs.calibration_p50_ms)
-        mean, error = mean_log_ratio(np.log(target / calibration))
-        if not math.isfinite(mean):
-            return None
-        means.append(mean)
-        errors.append(error)
-    count = min(len(before), len(after))
-    return LogRatio(math.exp(means[0]), math.exp(means[1]), means[1] - means[0], math.hypot(*errors), count)
-
-
-def _quick_ratio(before: Pairs, after: Pairs) -> LogRatio | None:
-    """Return the same of the quick calls."""
+def _speed(before: Pairs, after: Pairs) -> float:
+    """Return the logarithm of how much faster or slower the calibration server was, as its quick calls say."""
     if before.quick is None or after.quick is None:
+        return 0.0
+    return math.log(after.quick.calibration_ms / before.quick.calibration_ms)
+
+
+def _ratio(before: Related | None, after: Related | None, pairs: int) -> LogRatio | None:
+    """Return how much slower the candidate is in units of the calibration server; its figures are such units, too."""
+    if before is None or after is None:
         return None
-    mine, theirs = (each.target_ms / each.calibration_ms for each in (before.quick, after.quick))
-    errors = [math.inf if each.error is None else each.error for each in (before.quick, after.quick)]
-    return LogRatio(mine, theirs, math.log(theirs / mine), math.hypot(*errors), min(len(before), len(after)))
+    errors = [math.inf if each.error is None else each.error for each in (before, after)]
+    change = math.log(after.ratio / before.ratio)
+    return LogRatio(before.ratio, after.ratio, change, math.hypot(*errors), pairs)
 
 
 def _errors(baseline: Baseline, candidate: Baseline, seconds: float, settings: GateSettings) -> Finding:
@@ -152,5 +153,7 @@ def _errors(baseline: Baseline, candidate: Baseline, seconds: float, settings: G
     return judged_errors(found, seconds, settings, confidence)
 
 
-def _well(stored: Baseline) -> int:
-    return stored.whole.outcomes[Outcome.OK]
+def _well(stored: Baseline, tool: str) -> int:
+    """Return how many calls of a tool ended well; of all, if it has no name."""
+    rows = [row for row in stored.tools if row.tool == tool] if tool else [stored.whole]
+    return sum(row.outcomes[Outcome.OK] for row in rows)

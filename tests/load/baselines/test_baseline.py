@@ -12,7 +12,7 @@ from invented_arms import CONDITIONS, HONESTY, arm, columns
 
 from mcp_workbench.errors import UsageError, VoidRunError
 from mcp_workbench.load.baselines.baseline import Baseline, baseline_of
-from mcp_workbench.load.baselines.pairs import MOST_PAIRS, pairs_of
+from mcp_workbench.load.baselines.pairs import MOST_TOOLS, pairs_of
 from mcp_workbench.load.measured import Calls
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -86,7 +86,7 @@ def test_what_is_not_known_is_not_invented() -> None:
 
 @pytest.mark.parametrize("calls", [columns(np.array([2.0]), np.array([0]), 1), arm(1, failing=1.1)])
 def test_one_call_and_calls_that_all_failed_are_shown_and_kept(calls: Calls) -> None:
-    found = made(calls, calibration=calls, calibration_identity="fixed")
+    found = made(calls, turns=(calls, calls), calibration_identity="fixed")
     assert found.plot().png()
     assert found.plot_over_time().png()
     assert str(found)
@@ -113,55 +113,48 @@ def test_nothing_hostile_leaves_a_baseline() -> None:
     assert Baseline.from_text(found.to_text(), "it") == found
 
 
-def test_block_by_block_the_target_is_related_to_the_calibration_server() -> None:
-    found = made(arm(1), calibration=arm(2, factor=0.5), calibration_identity="fixed")
+def test_the_target_is_related_to_the_calibration_server_in_the_turns_of_both() -> None:
+    target, calibration = arm(1), arm(2, factor=0.5)
+    found = made(arm(3, factor=9), turns=(target, calibration), calibration_identity="fixed")
     assert found.pairs is not None
     assert found.calibration is not None
-    assert len(found.pairs) == 30
-    assert found.pairs.ratio == pytest.approx(2.0, rel=0.1)
+    assert found.pairs.blocks == 30
+    assert found.pairs.ratio == pytest.approx(
+        np.median(target.latency_ms) / np.median(calibration.latency_ms), rel=0.01
+    )
     assert found.calibration.p50_ms == pytest.approx(1.0, rel=0.1)
-    assert "30 pairs of blocks, the target's p50 is 2." in str(found)
+    assert found.whole.percentile_ms(50) == pytest.approx(18, rel=0.1)
+    assert "30 pairs of turns, the target's p50 is 2." in str(found)
     assert found.facts()["ratio_to_calibration"] == found.pairs.ratio
-    assert made(arm(1), calibration=NOTHING).pairs is None
-    failed = made(arm(1, failing=1.1), calibration=arm(2), calibration_identity="fixed")
+    assert made(arm(1), turns=(arm(1), NOTHING)).pairs is None
+    failed = made(arm(1), turns=(arm(1, failing=1.1), arm(2)), calibration_identity="fixed")
     assert failed.pairs is not None
-    assert (len(failed.pairs), failed.pairs.ratio) == (0, None)
+    assert (failed.pairs.ratio, failed.pairs.quick) == (None, None)
 
 
-def test_the_median_of_a_block_is_that_of_its_calls_that_ended_well() -> None:
-    calls = arm(3, failing=0.2, seconds=1)
-    found = pairs_of(calls, calls)
-    for block in range(10):
-        latency_ms = calls.latency_ms[(calls.block == block) & ~calls.failed]
-        assert found.target_p50_ms[block] == pytest.approx(np.median(latency_ms))
-    assert found.target_p50_ms == found.calibration_p50_ms
-
-
-def test_the_quick_calls_are_those_of_all_blocks_from_when_they_were_sent() -> None:
+def test_the_quick_calls_are_those_of_all_turns_from_when_they_were_sent() -> None:
     target, calibration = arm(1), arm(2, factor=0.5)
     waited = replace(target, latency_ms=target.latency_ms + 100)
     quick = pairs_of(waited, calibration).quick
     assert quick is not None
     assert quick.target_ms == pytest.approx(np.percentile(target.service_ms, 10), rel=0.01)
-    assert quick.target_ms / quick.calibration_ms == pytest.approx(2.0, rel=0.1)
+    assert quick.ratio == pytest.approx(2.0, rel=0.1)
     assert quick.error is not None
     assert 0 < quick.error < 0.1
-    assert pairs_of(arm(1, failing=1.1), calibration).quick is None
-    few = pairs_of(columns(np.ones(3), np.zeros(3, dtype=int), 1), columns(np.ones(3), np.zeros(3, dtype=int), 1)).quick
+    single = columns(np.ones(3), np.zeros(3, dtype=int), 1)
+    few = pairs_of(single, single).quick
     assert few is not None
     assert few.error is None
 
 
-def test_pairs_without_calls_or_without_time_are_left_out() -> None:
-    target = columns(np.array([1.0, 0.0, 3.0]), np.array([0, 1, 3]), 4)
-    found = pairs_of(target, columns(np.ones(4), np.arange(4), 5))
-    assert found.target_p50_ms == (1.0, 3.0)
-
-
-def test_a_run_of_a_day_keeps_a_bounded_number_of_pairs() -> None:
-    blocks = 3 * MOST_PAIRS - 1
-    calls = columns(np.full(blocks, 2.0), np.arange(blocks), blocks)
-    assert len(pairs_of(calls, calls)) == MOST_PAIRS
+def test_of_several_tools_the_quick_calls_of_each_are_kept_of_so_many() -> None:
+    names = tuple(f"tool-{number}" for number in range(MOST_TOOLS + 5))
+    target = arm(1, seconds=10, tools=names)
+    slower = np.where(target.tool == 3, 5, 1)
+    found = pairs_of(replace(target, service_ms=target.service_ms * slower), arm(2, seconds=10))
+    assert len(found.tools) == MOST_TOOLS
+    assert found.tools["tool-3"].ratio == pytest.approx(5 * found.tools["tool-4"].ratio, rel=0.3)
+    assert pairs_of(arm(1), arm(2)).tools == {}
 
 
 def test_pictures_are_titled_with_units_and_grey() -> None:

@@ -21,7 +21,7 @@ WHOLE = baseline_of(
     arm(1, failing=0.1, tools=("add", "read")),
     CONDITIONS,
     HONESTY,
-    calibration=arm(2),
+    turns=(arm(1, tools=("add", "read")), arm(2)),
     calibration_identity="fixed",
     label="1.4.0 \N{ROCKET}",
     measured_at=AT,
@@ -52,7 +52,7 @@ def test_what_is_saved_is_loaded_and_the_same_again(tmp_path: Path) -> None:
 def test_whatever_was_measured_comes_back(latency_ms: list[float], label: str, share: float) -> None:
     calls = columns(np.array(latency_ms), np.arange(len(latency_ms)), len(latency_ms))
     honesty = replace(HONESTY, foreign_share=share, machine=label)
-    made = baseline_of(calls, CONDITIONS, honesty, calibration=calls, label=label, measured_at=AT)
+    made = baseline_of(calls, CONDITIONS, honesty, turns=(calls, calls), label=label, measured_at=AT)
     assert Baseline.from_text(made.to_text(), "it") == made
 
 
@@ -112,12 +112,13 @@ def test_what_could_not_be_read_again_is_not_written() -> None:
         ("honesty.little", "NaN", "honesty.little: should be a finite number"),
         ("honesty.nothing", 1, "honesty.nothing: "),
         ("calibration", None, "pairs: they go with a calibration"),
-        ("pairs.target_p50_ms", [1.0], "pairs: they should be two lists of one length"),
-        ("pairs.target_p50_ms.0", 0, "pairs: they should be two lists of one length, all numbers above 0"),
+        ("pairs.blocks", -1, "pairs: they have blocks, and at most 20 tools"),
+        ("pairs.p50.calibration_ms", 0.0, "pairs: every latency is above 0"),
+        ("pairs.quick.target_ms", 0.0, "pairs: every latency is above 0"),
+        ("pairs.quick.error", -1.0, "pairs: every latency is above 0, and no error is below"),
+        ("pairs.tools.add.target_ms", -1.0, "pairs: every latency is above 0"),
         ("over_time.slice_s", 0, "over_time: slices have some length"),
         ("over_time.slices.0.max_ms", -1, "over_time: slices have some length, and nothing in them is below 0"),
-        ("pairs.quick.target_ms", 0.0, "pairs: the quick calls take some time"),
-        ("pairs.quick.error", -1.0, "pairs: the quick calls take some time"),
         ("processes", 0, "processes: "),
         ("extra", 1, "extra: there is no such field"),
     ],

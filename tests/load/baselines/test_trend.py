@@ -15,7 +15,7 @@ from mcp_workbench.load.baselines.baseline import Baseline, baseline_of
 from mcp_workbench.load.baselines.figures import ToolFigures
 from mcp_workbench.load.baselines.histograms import histogram_of
 from mcp_workbench.load.baselines.history import History
-from mcp_workbench.load.baselines.pairs import Calibration, Pairs
+from mcp_workbench.load.baselines.pairs import Calibration, Pairs, Related
 from mcp_workbench.load.baselines.trend import FEWEST, Trend, trend
 from mcp_workbench.records import Outcome
 
@@ -112,7 +112,7 @@ def test_beside_a_calibration_server_a_faster_machine_is_no_step() -> None:
     for at, value_ms in enumerate(noisy(5, 20, 0.01)):
         machine = 0.5 if at >= 10 else 1.0
         one = release(at, value_ms * machine)
-        pairs = Pairs((value_ms * machine,), (machine,))
+        pairs = Pairs(9, Related(value_ms * machine, machine, 0.01), None)
         made.append(replace(one, calibration=FIXED, pairs=pairs))
     found = trend(made)
     assert (found.unit, found.steps) == ("calibrations", ())

@@ -9,7 +9,7 @@ from typing import Any
 import junitparser
 import numpy as np
 import pytest
-from invented_arms import CONDITIONS, HONESTY, arm
+from invented_arms import CONDITIONS, HONESTY, arm, columns
 
 from mcp_workbench.errors import UsageError
 from mcp_workbench.load.baselines.baseline import Baseline, baseline_of
@@ -239,7 +239,8 @@ def stored(seed: int, machine: float = 1.0, *, identity: str = "one", **told: An
     target = arm(seed, factor=machine * told.pop("factor", 1.0), **told)
     calibration = arm(seed + 1_000, factor=machine / 4)
     quiet = replace(HONESTY, foreign_share=0.0)
-    return baseline_of(target, CONDITIONS, quiet, calibration=calibration, calibration_identity=identity, processes=3)
+    turns = (target, calibration)
+    return baseline_of(target, CONDITIONS, quiet, turns=turns, calibration_identity=identity, processes=3)
 
 
 def test_a_slower_machine_is_no_regression_where_the_calibration_server_is_slower_too() -> None:
@@ -250,7 +251,7 @@ def test_a_slower_machine_is_no_regression_where_the_calibration_server_is_slowe
 
 
 def test_a_slower_server_on_a_faster_machine_is_a_regression() -> None:
-    found = compare_stored(stored(1), stored(2, machine=0.5, factor=1.25))
+    found = compare_stored(stored(1), stored(2, machine=0.5, factor=1.3))
     assert found.verdict is Verdict.REGRESSION
     assert "p10 is 1.2" in found.headline()
     assert "p50 is 1.2" in found.headline()
@@ -300,3 +301,66 @@ def test_runs_of_one_process_decide_less_than_those_of_three() -> None:
     single = [replace(stored(seed, factor=factor), processes=1) for seed, factor in ((1, 1.0), (2, 1.17))]
     assert compare_stored(stored(1), stored(2, factor=1.17)).verdict is Verdict.REGRESSION
     assert compare_stored(*single).verdict is Verdict.NOT_ENOUGH
+
+
+def test_a_slower_machine_makes_a_regression_harder_to_tell_from_a_slow_one() -> None:
+    assert compare_stored(stored(1), stored(2, factor=1.25)).verdict is Verdict.REGRESSION
+    assert compare_stored(stored(1), stored(2, factor=1.25, machine=2.5)).verdict is Verdict.NOT_ENOUGH
+
+
+def test_one_slow_tool_of_a_stored_mix_is_found_and_named() -> None:
+    tools = ("add", "read", "find", "list", "drop")
+    before, mix = stored(1, seconds=12, tools=tools), arm(2, seconds=12, tools=tools)
+    slow = np.where(mix.tool == 2, 3, 1)
+    target = replace(mix, service_ms=mix.service_ms * slow, latency_ms=mix.latency_ms * slow)
+    after = baseline_of(
+        target,
+        CONDITIONS,
+        before.honesty,
+        turns=(target, arm(1_002, factor=0.25)),
+        calibration_identity="one",
+        processes=3,
+    )
+    found = compare_stored(before, after)
+    assert found.verdict is Verdict.REGRESSION
+    assert [each.tool for each in found.findings if each.tool and each.verdict is Verdict.REGRESSION] == ["find"]
+    assert "p10 of find is" in found.headline()
+
+
+# What no latency shows.
+
+
+def test_a_candidate_that_answers_nothing_is_a_regression_however_few_turns_there_were() -> None:
+    hanging = columns(np.full(40, 2_000.0), np.zeros(40, dtype=int), 1, np.ones(40, dtype=bool))
+    found = compared(arm(1, seconds=0.1, rate=400), hanging)
+    assert finding(found, "errors").verdict is Verdict.REGRESSION
+    assert compared(hanging, hanging).verdict is Verdict.NOT_ENOUGH
+
+
+@pytest.mark.parametrize(
+    ("stalled", "verdict"),
+    [(0, Verdict.NO_REGRESSION), (1, Verdict.NOT_ENOUGH), (8, Verdict.REGRESSION)],
+)
+def test_turns_that_end_late_are_a_stall_that_no_latency_shows(stalled: int, verdict: Verdict) -> None:
+    late = np.where(np.arange(30) % 4 == 1, 1.0, 0.0) * (np.cumsum(np.arange(30) % 4 == 1) <= stalled)
+    baseline, candidate = (replace(arm(seed), waited_s=np.zeros(30)) for seed in (1, 2))
+    found = compared(baseline, replace(candidate, waited_s=late))
+    assert found.verdict is verdict
+    assert ("waited for answers after its turns" in found.headline()) == bool(stalled)
+    assert compared(replace(baseline, waited_s=late), candidate).verdict is Verdict.NO_REGRESSION
+
+
+def test_operations_that_never_began_keep_it_from_being_no_regression() -> None:
+    candidate = replace(arm(2), dropped=60)
+    found = compared(arm(1), candidate)
+    assert found.verdict is Verdict.NOT_ENOUGH
+    assert "10.0% of the operations never began, against 0.0%" in found.headline()
+    assert compared(arm(1), replace(arm(2, factor=2), dropped=60)).verdict is Verdict.REGRESSION
+
+
+def test_a_comparison_says_how_the_load_of_both_sides_was_made() -> None:
+    found = compared(arm(1), arm(2), honesty=[HONESTY, replace(HONESTY, notes=("<b>late</b>",))])
+    assert list(found.honesty_frame.columns) == ["fact", "baseline", "candidate"]
+    assert "How it was measured" in str(found)
+    assert "<b>late" not in found._repr_html_()
+    assert found.facts()["honesty"][0]["cores"] == HONESTY.cores

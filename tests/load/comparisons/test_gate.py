@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import junitparser
+import numpy as np
 import pytest
-from invented_arms import arm
+from invented_arms import arm, columns
 
 from mcp_workbench.errors import FileError
-from mcp_workbench.load.baselines.figures import figures_of
-from mcp_workbench.load.comparisons.gate import GateResult, GateSettings, Limits, judge, read_gate
+from mcp_workbench.load.baselines.figures import ToolFigures, figures_of
+from mcp_workbench.load.comparisons.gate import GateResult, GateSettings, Held, Limits, judge, read_gate
 from mcp_workbench.load.comparisons.verdicts import Verdict
 
 
@@ -79,6 +80,70 @@ def test_too_few_calls_keep_no_limit() -> None:
     assert [each.verdict for each in few.held] == [Verdict.NOT_ENOUGH] * 2
     assert few.headline().startswith("not enough data: max_p99_ms of (all): there are not calls enough to measure it")
     assert judge([], GateSettings(limits=Limits(min_rate=1))).exit_code == 4
+
+
+def taking(ms: float, calls: int, *, failing: int = 0, seconds: float = 10.0) -> tuple[ToolFigures, ...]:
+    """Return the figures of calls that all take as long."""
+    failed = np.arange(calls) < failing
+    return figures_of(columns(np.full(calls, ms), np.zeros(calls), 1, failed, block_s=seconds))
+
+
+def held(figures: tuple[ToolFigures, ...], **limits: float) -> Held:
+    (found,) = judge(figures, GateSettings(limits=Limits(**limits))).held
+    return found
+
+
+@pytest.mark.parametrize(
+    "limits", [{"max_p50_ms": 50.0}, {"max_p95_ms": 50.0}, {"max_p99_ms": 50.0}, {"min_rate": 90.0}]
+)
+def test_quick_failures_keep_no_limit_of_latencies_or_of_the_rate(limits: dict[str, float]) -> None:
+    assert held(taking(0.5, 1_000, failing=50), **limits).verdict is Verdict.NO_REGRESSION
+    found = held(taking(0.5, 1_000, failing=400), **limits)
+    assert found.verdict is Verdict.NOT_ENOUGH
+    assert found.words.endswith(
+        "40% of the calls failed, so that their "
+        + ("rate says nothing" if "min_rate" in limits else "latencies say nothing")
+    )
+
+
+def test_failures_that_break_a_limit_break_it() -> None:
+    assert held(taking(100, 1_000, failing=1_000), max_p95_ms=50).verdict is Verdict.REGRESSION
+    assert held(taking(100, 1_000, failing=1_000), max_error_rate=0.01).verdict is Verdict.REGRESSION
+    assert held(taking(100, 1_000, failing=1_000), min_rate=200).verdict is Verdict.REGRESSION
+
+
+@pytest.mark.parametrize(("calls", "rule"), [(300, "max_p99_ms"), (60, "max_p99_ms"), (60, "max_p95_ms")])
+def test_a_limit_is_broken_however_slow_the_slowest_calls_may_be(calls: int, rule: str) -> None:
+    found = held(taking(1_000, calls), **{rule: 50})
+    assert (found.verdict, found.high) == (Verdict.REGRESSION, None)
+    assert "1000 or more" in found.words
+    assert held(taking(10, calls), **{rule: 50}).verdict is Verdict.NOT_ENOUGH
+
+
+def test_a_limit_that_holds_is_broken_by_chance_no_more_often_than_is_said() -> None:
+    # 1 of 100 calls takes longer than the limit, and the limit is on p99: it is just kept.
+    random = np.random.default_rng(1)
+    broken = 0
+    for _ in range(400):
+        slow = random.random(60) < 0.01
+        figures = figures_of(columns(np.where(slow, 1_000.0, 10.0), np.zeros(60), 1, block_s=1.0))
+        broken += held(figures, max_p99_ms=50).verdict is Verdict.REGRESSION
+    assert broken <= 20
+
+
+def test_a_load_that_is_offered_at_the_least_rate_passes() -> None:
+    counts = np.random.default_rng(1).poisson(2_000, 200)
+    verdicts = [held(taking(1, int(count)), min_rate=200).verdict for count in counts]
+    assert sum(each is Verdict.NO_REGRESSION for each in verdicts) >= 190
+    assert held(taking(1, 2_000), min_rate=220).verdict is Verdict.REGRESSION
+    found = held(taking(1, 2_000), min_rate=200)
+    assert (found.low, found.high) == (pytest.approx(191.2, abs=0.1), pytest.approx(208.8, abs=0.1))
+
+
+def test_few_calls_are_no_rate() -> None:
+    assert held(taking(1, 20), min_rate=2).verdict is Verdict.NOT_ENOUGH
+    assert held(taking(1, 20), min_rate=1).verdict is Verdict.NO_REGRESSION
+    assert held(taking(1, 20), min_rate=3).verdict is Verdict.REGRESSION
 
 
 def test_each_tool_is_held_to_its_own_limits() -> None:

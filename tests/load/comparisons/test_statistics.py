@@ -15,7 +15,6 @@ from mcp_workbench.load.comparisons.statistics import (
     bootstrap_ratios,
     error_difference,
     exact_chance,
-    mean_log_ratio,
     needed_calls,
     needed_seconds,
     newcombe_interval,
@@ -174,23 +173,6 @@ def test_one_burst_of_errors_is_no_trend_and_the_same_number_spread_out_is() -> 
 def test_errors_of_an_arm_without_calls_are_not_compared() -> None:
     good = arm(1)
     assert error_difference(good, good.where(np.zeros(len(good), dtype=bool)), 0.9) is None
-
-
-def test_one_block_in_which_the_machine_did_something_else_hardly_moves_the_mean() -> None:
-    calm = np.random.default_rng(6).normal(0.1, 0.02, 30)
-    disturbed = np.concatenate([calm, [3.0]])
-    mean, error = mean_log_ratio(disturbed)
-    assert mean == pytest.approx(0.1, abs=0.02)
-    assert error < 0.01
-    assert mean_log_ratio(np.array([0.5])) == (0.5, math.inf)
-    assert math.isnan(mean_log_ratio(np.array([np.nan]))[0])
-
-
-def test_the_standard_error_of_the_mean_is_that_of_many_repetitions() -> None:
-    random = np.random.default_rng(7)
-    found = [mean_log_ratio(random.normal(0, 1, 30)) for _ in range(400)]
-    means, errors = np.array(found).T
-    assert errors.mean() / means.std() == pytest.approx(1, abs=0.15)
 
 
 @given(st.floats(0.001, 0.5), st.floats(0.02, 0.2))
