@@ -6,7 +6,7 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mcp_workbench.contracts.model import ContractBook
 from mcp_workbench.errors import UsageError
@@ -27,14 +27,6 @@ from mcp_workbench.load.workloads.workload import Workload
 from mcp_workbench.progress import Progress
 from mcp_workbench.records import CallLog
 from mcp_workbench.untrusted import one_line
-
-
-class Connected(Protocol):
-    """What is connected already, such as a workbench."""
-
-    @property
-    def session(self) -> Any: ...  # noqa: D102
-
 
 Side = Baseline | Connection
 

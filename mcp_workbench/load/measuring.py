@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, get_args
+from uuid import uuid4
 
 from mcp_workbench.contracts.model import ContractBook
 from mcp_workbench.errors import CallTimeoutError, UsageError
@@ -18,6 +19,7 @@ from mcp_workbench.load.baselines.conditions import Conditions
 from mcp_workbench.load.calibration import calibration_block, calibration_identity, calibration_server
 from mcp_workbench.load.comparisons.comparison import refuse_other_population
 from mcp_workbench.load.driving import Listener, drive
+from mcp_workbench.load.generator.references import UNIQUE, fill
 from mcp_workbench.load.plan import Arm, Arrivals, Block, Operation, Plan, Step
 from mcp_workbench.load.preparing import Prepared, prepared
 from mcp_workbench.load.workloads.resolving import Resolved, resolve
@@ -142,10 +144,9 @@ async def first_call(connection: Connection, operations: Sequence[Operation], ti
         How long it took in milliseconds, and a note if it did not end well.
     """
     step: Step = max(operations, key=lambda operation: operation.weight).steps[0]
+    arguments = read_arguments(fill(step.arguments[0], {UNIQUE: f"first-{uuid4().hex[:12]}"}))
     try:
-        result = await connection.call(
-            step.tool, read_arguments(step.arguments[0]), timeout_s=timeout_s, purpose="warm-up"
-        )
+        result = await connection.call(step.tool, arguments, timeout_s=timeout_s, purpose="warm-up")
     except CallTimeoutError:
         return timeout_s * 1e3, f"the first call, made through the SDK, had no answer within {timeout_s:g} s"
     note = "" if result.ok else f"the first call, made through the SDK, failed: {result.error}"

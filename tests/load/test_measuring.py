@@ -146,6 +146,21 @@ def test_a_mix_has_figures_for_each_tool_and_flows_pass_on_what_they_keep(bench:
     assert found.conditions.workload == "mix"
 
 
+def test_no_call_has_the_argument_of_another_where_each_is_to_have_its_own() -> None:
+    server, seen = MCPServer("guests", log_level="ERROR"), []
+
+    @server.tool()
+    async def check_in(name: str) -> str:
+        seen.append(name)
+        return "done"
+
+    with Workbench(server) as opened:
+        for _ in range(2):
+            opened.baseline("check_in", {"name": "guest ${unique}"}, calibrated=False, progress=False, **QUICK)
+    assert len(seen) == len(set(seen)) > 4
+    assert not any("$" in name for name in seen)
+
+
 def test_calls_that_fail_are_counted_by_outcome_and_make_a_baseline_all_the_same(
     bench: Workbench, tmp_path: Path
 ) -> None:

@@ -236,7 +236,8 @@ def judged_stalls(
 ) -> Finding | None:
     """Judge for how much longer the candidate kept calls waiting after the ends of its turns.
 
-    It says nothing of a candidate that does so about as long as the baseline. One that does so for longer is a
+    It says nothing of a candidate that does so about as long as the baseline: by less than the margin and half of the
+    baseline's own share longer, which slower calls explain. One that does so for longer is a
     regression if turns drawn again do not make it go away; else there are too few turns to tell a server that stalls
     now and then from a machine that did something else.
 
@@ -251,7 +252,7 @@ def judged_stalls(
     if found is None:
         return None
     mine, theirs, change = found
-    if change.estimate <= settings.stall_margin:
+    if change.estimate <= settings.stall_margin + mine / 2:
         return None
     verdict = Verdict.REGRESSION if change.low > 0 else Verdict.NOT_ENOUGH
     words = f"waited for answers after its turns for {theirs:.0%} of their time, against {mine:.0%}"
