@@ -16,12 +16,13 @@ from pydantic import ValidationError
 
 from mcp_workbench.contracts.schemas.evaluation import conforms
 from mcp_workbench.load.baselines.honesty import FLAGGED_SHARE, VOID_SHARE, Honesty
-from mcp_workbench.load.generator.answers import read_message
+from mcp_workbench.load.generator.answers import GENERATOR_NO_SOCKETS, read_message
 from mcp_workbench.load.measured import Calls
 from mcp_workbench.load.run import Run
 
 _LATE_MS: Final = 2.0
 _BUSIEST: Final = 0.2
+_MUCH_ELSE: Final = 0.25
 _LITTLE_TOLERANCE: Final = 0.05
 # One that works less than this in all was not the bottleneck when something else took its processor for a while.
 _WORKING_SHARE: Final = 0.3
@@ -95,7 +96,7 @@ def assess(
         },
         machine=f"{platform.system()} {platform.machine()}, {psutil.cpu_count() or 1} cores",
     )
-    void = tuple(_void_in_process(found, calls) if in_process else _void(found))
+    void = (*_without_sockets(calls), *(_void_in_process(found, calls) if in_process else _void(found)))
     return replace(found, void=void, notes=(*notes, *_left_out(run), *_notes(found, in_process)))
 
 
@@ -146,6 +147,14 @@ def _void(found: Honesty) -> Iterable[str]:
         )
 
 
+def _without_sockets(calls: Calls) -> Iterable[str]:
+    if lacking := sum(count for (_, code), count in calls.codes.items() if code == GENERATOR_NO_SOCKETS):
+        yield (
+            f"the generator had no socket left for {lacking:,} calls; lower the rate, or allow more open files "
+            "(ulimit -n)"
+        )
+
+
 def _void_in_process(found: Honesty, calls: Calls) -> Iterable[str]:
     """A server in the generator's loop keeps it busy; what matters is whether calls began when they should."""
     if found.slip_p50_ms is None or not len(calls):
@@ -167,6 +176,11 @@ def _notes(found: Honesty, in_process: bool) -> Iterable[str]:
         )
     if found.slip_p99_ms is not None and found.slip_p99_ms > _LATE_MS:
         yield f"1 of 100 calls was sent {found.slip_p99_ms:.1f} ms late or later, which is in the latencies"
+    if found.foreign_share > _MUCH_ELSE * found.cores:
+        yield (
+            f"other programs kept {found.foreign_share:.1f} of {found.cores} cores busy: what that does to the figures "
+            "is in them"
+        )
     if found.dropped:
         yield (
             f"{found.dropped:,} operations never began, because too many calls were unanswered: what they would have "

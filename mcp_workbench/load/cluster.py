@@ -151,7 +151,7 @@ class _Crew:
                 progress(round(1_000 * min(max(done, 0.0), 1.0)), 1_000)
 
         # Each generator ends itself in time; this is for a cluster that says nothing any more.
-        limit_s = 2 * planned_s + 4 * whole.timeout_s + _SPARE_S
+        limit_s = 2 * planned_s + 5 * whole.timeout_s + _SPARE_S
         found: list[Shard] = await _results(self, futures, self.places, limit_s, told)
         return found
 

@@ -30,6 +30,7 @@ _START_LIMIT_S: Final = 45.0
 _LEAVE_LIMIT_S: Final = 10.0
 _SPARE_S: Final = 10.0
 _LINE_BYTES: Final = 1_000_000
+_SAID_BYTES: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +101,9 @@ async def drive(
                 watching = _Watching(plan, servers, progress, listener)
                 await _listen(process, _marked(plan, environment), watching)
                 if not watching.done:
-                    said.seek(max(0, os.fstat(said.fileno()).st_size - 2_000))
-                    words = one_line(said.read().decode(errors="replace")[-400:], 300)
+                    said.seek(max(0, os.fstat(said.fileno()).st_size - _SAID_BYTES))
                     raise watching.error or WorkbenchError(
-                        f"the load generator ended before its time: {words or 'no word'}"
+                        f"the load generator ended before its time: {_last_line(said.read()) or 'no word'}"
                     )
                 return await asyncio.to_thread(read_run, plan, Path(folder), watching.cpu())
             finally:
@@ -122,6 +122,12 @@ async def drive(
                 await asyncio.to_thread(end_marked, mark, RUN_MARK)
         finally:
             leash().drop()
+
+
+def _last_line(said: bytes) -> str:
+    """Return the last line with words in it: of a traceback, what went wrong and not where."""
+    lines = reversed(said.decode(errors="replace").splitlines())
+    return one_line(next((line for line in lines if any(map(str.isalnum, line))), ""), 300)
 
 
 def _marked(plan: Plan, environment: dict[str, str]) -> bytes:

@@ -38,7 +38,7 @@ _LEAST_TURNS_S: Final = 3.0
 _LONGEST_BLOCK_S: Final = 2.0
 _CALLS_A_BLOCK: Final = 10
 _LONG_CALLS_A_BLOCK: Final = 5
-_CALIBRATION_WARM_UP_S: Final = 0.3
+_CALIBRATION_WARM_UP_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,9 +126,12 @@ class Plan:
         blocks: in their order; one begins when all calls of the one before have ended.
         arrivals: how the starts of an open load are spread.
         timeout_s: after which a call without an answer is given up.
-        max_in_flight: how many calls may be unanswered at once; what would begin beyond it is dropped, and counted.
+        max_in_flight: how many calls may be unanswered at once; operations that would begin beyond it are dropped, and
+            counted. Users who think are none of them, and the later steps of an operation that has begun are made.
         seed: of all that is drawn.
         samples: how many answers are kept whole, to be held against the protocol and the output schema.
+        first_after: how much of the time between two constant arrivals passes before an arm's first one, from 0 to 1;
+            shards that all began with an arrival would arrive in bursts.
     """
 
     arms: tuple[Arm, ...]
@@ -138,6 +141,7 @@ class Plan:
     max_in_flight: int = 512
     seed: int = 0
     samples: int = 50
+    first_after: float = 0.0
 
     def to_json(self) -> str:
         """Return the plan as JSON; it may hold secrets (headers, environments), and is never written to a file."""

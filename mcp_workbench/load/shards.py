@@ -1,7 +1,8 @@
 """Shards: one load split over several generators that call at the same time, and what they measured put together.
 
-The arrivals of several independent Poisson loads are those of one Poisson load at the sum of their rates; users of a
-closed loop do not know of each other. So the calls of all shards are the calls that one generator would have made.
+The arrivals of several independent Poisson loads are those of one Poisson load at the sum of their rates; constant
+arrivals of one shard come between those of the others, as far as all begin together; users of a closed loop do not know
+of each other. So the calls of all shards are the calls that one generator would have made.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Shard:
 
 
 def shard_plans(plan: Plan, shards: int) -> list[Plan]:
-    """Split a plan: rates evenly, users and limits as evenly as whole numbers can be, and a seed for each shard.
+    """Split a plan: rates evenly, users and limits as evenly as whole numbers can be, and a seed for each.
 
     Args:
         plan: the whole load.
@@ -77,6 +78,8 @@ def shard_plans(plan: Plan, shards: int) -> list[Plan]:
             max_in_flight=_share(plan.max_in_flight, shard, shards),
             seed=dice.getrandbits(63) if shards > 1 else plan.seed,
             samples=max(1, _share(plan.samples, shard, shards)),
+            # Evenly spread, or constant arrivals would come in bursts.
+            first_after=shard / shards,
         )
         for shard in range(shards)
     ]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -26,8 +27,9 @@ def over_http(way: str, port: int, protocol: str = MODERN) -> Arm:
     return Arm(way, Wire("http", protocol, url=f"http://127.0.0.1:{port}/{way}"), OPERATIONS)
 
 
-def over_stdio(way: str, after: int = 3, protocol: str = MODERN) -> Arm:
-    return Arm(way, Wire("stdio", protocol, command=(*COMMAND, "stdio", way, "--after", str(after))), OPERATIONS)
+def over_stdio(way: str, after: int = 3, protocol: str = MODERN, *, late_s: float = 0.5) -> Arm:
+    command = (*COMMAND, "stdio", way, "--after", str(after), "--late", str(late_s))
+    return Arm(way, Wire("stdio", protocol, command=command), OPERATIONS)
 
 
 @contextlib.contextmanager
@@ -63,6 +65,15 @@ def folders() -> set[Path]:
 def late_s(run: Run, block: int) -> float:
     """Return how long after the meant end of a block its last call ended."""
     return (run.books[block].ended_ns - run.books[block].meant_end_ns) / 1e9
+
+
+def starved_s(run: Run, block: int) -> float:
+    """Return for how long the generator waited for a processor while a block lasted; 0 if the system does not tell."""
+    return sum(
+        (after.waited_ns - before.waited_ns) / 1e9
+        for before, after in pairwise(run.beats)
+        if block in (before.block, after.block) and before.waited_ns is not None and after.waited_ns is not None
+    )
 
 
 def counted(run: Run, arm: int) -> dict[str, int]:

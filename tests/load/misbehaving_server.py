@@ -1,7 +1,8 @@
 """A server that behaves for some calls, and then no more; of the standard library alone, so that it starts at once.
 
 ``python misbehaving_server.py stdio WAY`` or ``python misbehaving_server.py http``, which prints its port and serves
-each way at a path of its own, such as ``/hangs``. ``--after`` is how many calls it behaves for.
+each way at a path of its own, such as ``/hangs``. ``--after`` is how many calls it behaves for, ``--late`` how many
+seconds late an answer is that comes late.
 """
 
 from __future__ import annotations
@@ -36,8 +37,13 @@ def notification() -> dict[str, Any]:
     return {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x" * 100}}
 
 
-def question(number: int) -> dict[str, Any]:
+def question(number: object) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": number, "method": "elicitation/create", "params": {}}
+
+
+def questions(number: int) -> list[dict[str, Any]]:
+    """Return two questions, one of whose ids is half of a surrogate pair, and the answer."""
+    return [question(1), question("\ud800"), answer(number)]
 
 
 def lost(_: object) -> bytes:
@@ -128,7 +134,7 @@ SENT: dict[str, Callable[[int], bytes]] = {
     "half-an-event": lambda number: stream() + chunk(b"data: " + written(answer(number))[:20]),
     "stream-without-end": lambda number: stream(answer(number)),
     "stream-without-answer": lambda number: stream(notification()) + END,
-    "asks": lambda number: stream(question(1), answer(number)) + END,
+    "asks": lambda number: stream(*questions(number)) + END,
     "floods": lambda number: stream(*[notification()] * FLOOD, answer(number)) + END,
     "asks-on-and-on": lambda _: stream(*map(question, range(FLOOD))),
     "answers-twice": lambda number: whole(written(answer(number))) * 2,
@@ -207,7 +213,7 @@ LINES: dict[str, Callable[[int], bytes]] = {
     "not-json": lambda _: b"Traceback (most recent call last):\n",
     "truncated": lambda number: written(answer(number))[:-9] + b"\n",
     "half-a-line": lambda number: written(answer(number))[:20],
-    "asks": lambda number: written(question(1)) + b"\n" + written(answer(number)) + b"\n",
+    "asks": lambda number: b"".join(written(message) + b"\n" for message in questions(number)),
     "floods": lambda number: (written(notification()) + b"\n") * FLOOD + written(answer(number)) + b"\n",
     "answers-twice": lambda number: (written(answer(number)) + b"\n") * 2,
     "carriage-returns": lambda number: written(answer(number)).replace(b" ", b"\r") + b"\r\n",
@@ -226,7 +232,7 @@ STDIO_WAYS = (
 )
 
 
-def serve_stdio(way: str, after: int) -> None:
+def serve_stdio(way: str, after: int, late_s: float) -> None:
     served = Served(after)
     held: list[int] = []
 
@@ -258,7 +264,7 @@ def serve_stdio(way: str, after: int) -> None:
             never_end(write, b"", b"x" * 10_000)
         elif way == "late":
             # Later than anybody waits, and once more.
-            threading.Timer(0.5, write, [(written(answer(number)) + b"\n") * 2]).start()
+            threading.Timer(late_s, write, [(written(answer(number)) + b"\n") * 2]).start()
         elif way == "swaps":
             held.append(number)
             if len(held) == 2:
@@ -276,8 +282,9 @@ def serve_stdio(way: str, after: int) -> None:
 
 
 if __name__ == "__main__":
-    behaved = int(sys.argv[sys.argv.index("--after") + 1]) if "--after" in sys.argv else 3
+    told = dict(zip(sys.argv, sys.argv[1:], strict=False))
+    behaved = int(told.get("--after", 3))
     if sys.argv[1] == "http":
         serve_http(behaved)
     else:
-        serve_stdio(sys.argv[2], behaved)
+        serve_stdio(sys.argv[2], behaved, float(told.get("--late", 0.5)))

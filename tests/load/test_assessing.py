@@ -5,16 +5,19 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from mcp_types import Tool
 
 from mcp_workbench.load.assessing import assess
 from mcp_workbench.load.baselines.honesty import Honesty
+from mcp_workbench.load.generator.answers import GENERATOR_NO_SOCKETS
 from mcp_workbench.load.generator.ledger import COLUMNS
 from mcp_workbench.load.plan import Arm, Block, Operation, Plan, Step, Wire
 from mcp_workbench.load.run import Beat, Books, Run, ServerCpu
 
 MS = 1_000_000
+CORES = psutil.cpu_count() or 1
 ADD = Tool(
     name="add",
     input_schema={"type": "object"},
@@ -121,6 +124,7 @@ def test_blocks_of_other_figures_do_not_hide_a_generator_that_was_busy_in_these(
         ({"generator": 0.85}, "the generator was 85% busy in the busiest fifth"),
         ({"in_flight": 0.8}, "Little's law does not hold (0.80 instead of 1)"),
         ({"samples": [RIGHT, WRONG, SHAPELESS]}, "2 of 3 answers, checked in full, are not what was promised"),
+        ({"busy_s": 0.5 + CORES}, f"other programs kept {CORES:.1f} of {CORES} cores busy"),
         ({"kind": "in-process"}, "the server ran in the loop of the generator"),
     ],
 )
@@ -140,3 +144,12 @@ def test_a_server_in_the_generators_loop_is_void_once_its_queue_is_the_generator
     assert "did not keep up" in honesty_of(kind="in-process", late_ms=50.0).void[0]
     assert "did not keep up" in honesty_of(kind="in-process", dropped=1).void[0]
     assert honesty_of(kind="in-process", users=4, late_ms=50.0).void == ()
+
+
+def test_calls_for_which_the_generator_had_no_socket_are_not_the_servers() -> None:
+    run = run_of()
+    run.columns["outcome"][:3] = 1
+    run.columns["code"][:3] = 1
+    lacking = replace(run, codes=("", GENERATOR_NO_SOCKETS))
+    found = assess(lacking, [0], lacking.calls(0), [ADD])
+    assert found.void[0].startswith("the generator had no socket left for 3 calls")

@@ -24,32 +24,33 @@ from misbehaving_runs import (
     over_http,
     over_stdio,
     plan_of,
+    starved_s,
 )
 
 from mcp_workbench.errors import UnreachableError, WorkbenchError
 from mcp_workbench.load.assessing import assess
 from mcp_workbench.load.driving import Live, drive
+from mcp_workbench.load.generator.answers import GENERATOR_NO_SOCKETS
 from mcp_workbench.load.plan import Arm, Block, Plan, Wire
 from mcp_workbench.load.run import Run
 from mcp_workbench.records import Outcome
 
-TIMEOUT_S = 0.2
+# Nobody waits that long unless something is wrong: slow machines answer within it.
+PATIENT_S = 5.0
+HANGING_S = 1.0
 # How each way ends the calls that come after the first two.
 HTTP = {
-    "hangs": "timeout",
     "dies": "connection_refused",
     "refuses": "connection_refused",
     "unavailable": "http_503",
     "error": "-32603",
     "not-http": "not_http",
     "not-json": "not_json",
-    "length-too-large": "timeout",
     "length-too-small": "not_http",
     "earlier-id": "wrong_id",
     "text-id": "wrong_id",
     "announces-too-much": "result_too_large",
-    "endless-head": "timeout",
-    "half-an-event": "timeout",
+    "endless-head": "not_http",
     "asks": "ok",
     "floods": "ok",
     "stream-without-end": "ok",
@@ -59,33 +60,41 @@ HTTP = {
     "answers-twice": "not_http",
 }
 STDIO = {
-    "hangs": "timeout",
     "dies": "connection_closed",
     "error": "-32603",
-    "not-json": "timeout",
-    "earlier-id": "timeout",
     "text-id": "wrong_id",
-    "late": "timeout",
     "asks": "ok",
     "floods": "ok",
     "answers-twice": "ok",
     "closes-output": "connection_closed",
 }
-
 # Servers that do not leave when they should, or leave something behind, or answer at length.
 STAYING = {"stays": "ok", "forks": "ok", "huge": "line_too_long"}
-STAYING_TIMEOUT_S = 3.0
+# Three timeouts at most in a run, or its last turns would be left out.
+HANGING_HTTP = dict.fromkeys(("hangs", "length-too-large", "half-an-event"), "timeout")
+# What comes late comes in the next one's time.
+LATE = dict.fromkeys(("late", "hangs"), "timeout")
+USELESS = dict.fromkeys(("not-json", "earlier-id"), "timeout")
+Ways = dict[str, str]
+# What is called by one generator: over HTTP, over stdio, with which timeout.
+GROUPS: tuple[tuple[Ways, Ways, float], ...] = (
+    (HTTP, STDIO, PATIENT_S),
+    ({}, STAYING, PATIENT_S),
+    (HANGING_HTTP, {}, HANGING_S),
+    ({}, LATE, HANGING_S),
+    ({}, USELESS, HANGING_S),
+)
 
 
-async def _runs() -> tuple[Run, Run, Run]:
+async def _runs() -> list[Run]:
     with listening(2) as port, listening(2) as dying, listening(2) as refusing:
         ports = {"dies": dying, "refuses": refusing}
-        http = [over_http(way, ports.get(way, port)) for way in HTTP]
-        targets = [http, *([over_stdio(way, 2) for way in ways] for ways in (STDIO, STAYING))]
-        timeouts_s = (TIMEOUT_S, TIMEOUT_S, STAYING_TIMEOUT_S)
-        plans = [plan_of(arms, [(50.0, None)], 0.1, each) for arms, each in zip(targets, timeouts_s, strict=True)]
-        first, second, third = await asyncio.gather(*map(drive, plans))
-        return first, second, third
+        plans = []
+        for http, stdio, limit_s in GROUPS:
+            arms = [over_http(way, ports.get(way, port)) for way in http]
+            arms += [over_stdio(way, 2, late_s=1.2 * HANGING_S) for way in stdio]
+            plans.append(plan_of(arms, [(50.0, None)], 0.1, limit_s))
+        return await asyncio.gather(*map(drive, plans))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -96,36 +105,37 @@ def _folder_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 
 @pytest.fixture(scope="module")
-def runs() -> tuple[Run, Run, Run]:
+def runs() -> list[Run]:
     before = open_files(), folders()
-    all_three = asyncio.run(_runs())
+    found = asyncio.run(_runs())
     assert marked() == []
     assert (open_files(), folders()) == before
-    return all_three
+    return found
 
 
-@pytest.mark.parametrize(("transport", "ways"), [(0, HTTP), (1, STDIO), (2, STAYING)])
-def test_each_call_on_a_misbehaving_server_is_counted_by_how_it_ended(
-    runs: tuple[Run, Run, Run], transport: int, ways: dict[str, str]
-) -> None:
-    run = runs[transport]
-    for arm, (way, ending) in enumerate(ways.items()):
+@pytest.mark.parametrize("group", range(len(GROUPS)))
+def test_each_call_on_a_misbehaving_server_is_counted_by_how_it_ended(runs: list[Run], group: int) -> None:
+    run, (http, stdio, _) = runs[group], GROUPS[group]
+    for arm, (way, ending) in enumerate([*http.items(), *stdio.items()]):
         told = counted(run, arm)
         calls = run.calls(arm)
         assert len(calls) == calls.offered - calls.dropped == 5, way
-        assert told["ok"] >= 2, way
+        assert told["ok"] >= 2, (way, told)
         assert told.get(ending, 0) >= (len(calls) if ending == "ok" else 1), (way, told)
+        assert ending == "timeout" or "timeout" not in told, (way, told)
 
 
-@pytest.mark.parametrize("transport", [0, 1, 2])
-def test_a_load_on_a_misbehaving_server_ends_on_time(runs: tuple[Run, Run, Run], transport: int) -> None:
-    run = runs[transport]
-    late = {run.plan.arms[block.arm].name: late_s(run, at) for at, block in enumerate(run.plan.blocks)}
+@pytest.mark.parametrize("group", range(len(GROUPS)))
+def test_a_load_on_a_misbehaving_server_ends_on_time(runs: list[Run], group: int) -> None:
+    run = runs[group]
     assert len(run.books) == len(run.plan.blocks)
-    assert {way: each for way, each in late.items() if each > run.plan.timeout_s + 1.0} == {}
+    for at, block in enumerate(run.plan.blocks):
+        # But for what a busy machine kept the generator from its processor.
+        late = late_s(run, at) - starved_s(run, at)
+        assert late <= run.plan.timeout_s + 1.0, run.plan.arms[block.arm].name
 
 
-def test_a_load_whose_last_turns_were_left_out_says_so(runs: tuple[Run, Run, Run]) -> None:
+def test_a_load_whose_last_turns_were_left_out_says_so(runs: list[Run]) -> None:
     run = runs[0]
     longer = replace(run, plan=replace(run.plan, blocks=run.plan.blocks * 2))
     whole, cut = (assess(each, [0], each.calls(0), []).notes for each in (run, longer))
@@ -209,6 +219,33 @@ def test_a_target_that_is_not_there_is_said_and_no_other_server_is_left() -> Non
         asyncio.run(drive(plan))
     assert marked() == []
     assert (open_files(), folders()) == before
+
+
+def test_a_generator_that_fails_says_so_in_one_line() -> None:
+    arm = Arm("nameless", Wire("http", "2026-07-28", url="http:///mcp"), OPERATIONS)
+    with pytest.raises(WorkbenchError, match=r"^the load generator ended before its time: AssertionError$"):
+        asyncio.run(drive(plan_of([arm], [(10.0, None)], 0.1, 1.0)))
+
+
+async def _without_files(plan: Plan) -> Run:
+    """Make a load whose generator can open no file and no socket once it has begun."""
+
+    def heard(_: Live) -> None:
+        (generator,) = (
+            each for each in psutil.Process().children() if "mcp_workbench.load.generator" in each.cmdline()
+        )
+        generator.rlimit(psutil.RLIMIT_NOFILE, (3, 3))
+
+    return await drive(plan, listener=heard)
+
+
+def test_a_generator_without_a_file_left_says_so_and_brings_back_what_it_measured() -> None:
+    with listening(2) as port:
+        run = asyncio.run(_without_files(plan_of([over_http("hangs", port)], [(40.0, None)], 1.0, 0.5)))
+    told = counted(run, 0)
+    assert len(run.calls(0)) == run.calls(0).offered == 40
+    assert told["ok"] == 2
+    assert told[GENERATOR_NO_SOCKETS] + told["timeout"] == 38
 
 
 PRINTING = """

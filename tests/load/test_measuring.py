@@ -1,6 +1,7 @@
 """``Workbench.baseline`` and ``compare`` on servers that run: what is measured, how it is labelled, what is refused."""
 
 import asyncio
+import gc
 import itertools
 import subprocess
 import sys
@@ -144,6 +145,22 @@ def test_a_mix_has_figures_for_each_tool_and_flows_pass_on_what_they_keep(bench:
     assert by_tool["add"].errors == by_tool["large"].errors == 0
     assert by_tool["add"].calls > by_tool["large"].calls > 0
     assert found.conditions.workload == "mix"
+
+
+def test_what_the_notebook_holds_is_not_searched_for_garbage_while_a_server_of_it_is_measured() -> None:
+    server, frozen = MCPServer("keeper", log_level="ERROR"), []
+
+    @server.tool()
+    async def look() -> str:
+        frozen.append(gc.get_freeze_count())
+        return "done"
+
+    with Workbench(server) as opened:
+        opened.call("look")
+        opened.compare(server, tool="look", starts=1, progress=False, **QUICK)
+    assert frozen[0] == 0
+    assert min(frozen[3:]) > 1_000
+    assert gc.get_freeze_count() == 0
 
 
 def test_no_call_has_the_argument_of_another_where_each_is_to_have_its_own() -> None:

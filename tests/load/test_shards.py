@@ -252,6 +252,13 @@ def test_rates_of_shards_add_up_and_each_has_arrivals_of_its_own(rate: float, sh
     assert shard_plans(plan(rate), shards) == parts
 
 
+@given(st.integers(1, 64))
+def test_constant_arrivals_of_shards_come_between_each_others(shards: int) -> None:
+    parts = shard_plans(replace(plan(), arrivals="constant"), shards)
+    first_s = [part.first_after / (part.blocks[1].rate or 0.0) for part in parts]
+    assert first_s == pytest.approx([at / 100.0 for at in range(shards)])
+
+
 @given(st.integers(1, 200), st.integers(1, 64))
 def test_users_are_split_as_evenly_as_can_be_or_not_at_all(users: int, shards: int) -> None:
     whole = plan(None, users)

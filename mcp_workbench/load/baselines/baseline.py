@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from mcp_workbench.errors import UsageError, VoidRunError
+from mcp_workbench.errors import FileError, UsageError, VoidRunError
 from mcp_workbench.load.baselines.bars import bars
 from mcp_workbench.load.baselines.baseline_files import (
     BaselineFile,
@@ -34,6 +34,7 @@ from mcp_workbench.untrusted import escaped, one_line
 
 if TYPE_CHECKING:
     from mcp_workbench.charts import Chart
+    from mcp_workbench.load.comparisons.gate import GateResult, GateSettings
 
 PERCENTILES: Final = (50, 90, 95, 99, 99.9)
 
@@ -158,6 +159,24 @@ class Baseline(Report):
             "ratio_to_calibration": None if self.pairs is None else self.pairs.ratio,
             "codes": {row.tool: dict(row.codes) for row in self.tools if row.codes},
         }
+
+    def judge(self, limits: GateSettings | Path | str | None = None) -> GateResult:
+        """Hold the baseline against limits, as ``mcp-workbench gate`` does.
+
+        Args:
+            limits: what must hold, or its file; without it no more than 1 % of the calls may fail.
+
+        Raises:
+            FileError: the file is no gate, or limits nothing.
+        """
+        from mcp_workbench.load.comparisons.gate import GateSettings, judge, read_gate
+
+        settings = limits if isinstance(limits, GateSettings) else read_gate(limits)
+        found = judge(self.figures, settings, void=self.void)
+        if not found.held:
+            name = "these settings limit" if isinstance(limits, GateSettings) else f"{one_line(limits, 200)!r} limits"
+            raise FileError(f"{name} nothing; write a limit below 'limits:', such as max_p95_ms: 50")
+        return found
 
     def save(self, file: Path | str) -> Path:
         """Write the baseline to a file, all of it or nothing; a file that is there is replaced.

@@ -62,7 +62,8 @@ def percentile_chart(baseline: Baseline) -> Chart:
         axes, [value for _, each in lines for value in (each.percentile_ms(50), each.percentile_ms(farthest))]
     )
     axes.set_xlabel("percentile of the calls (%, log scale of the rest)")
-    axes.set_title(label(f"How long the calls took: {one_line(baseline.conditions.words(), 60)}"))
+    # From the left edge: the legend takes room on the right, and a title in the middle would be cut.
+    axes.set_title(label(f"How long the calls took: {one_line(baseline.conditions.words(), 60)}"), loc="left")
     axes.grid(visible=True, alpha=0.3)
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize="small")
     told = ", ".join(f"p{mark:g} {value:.2f} ms" for mark in _MARKS if (value := whole.percentile_ms(mark)) is not None)
@@ -75,7 +76,7 @@ def over_time_chart(baseline: Baseline) -> Chart:
     Returns:
         The picture; a notebook shows it as PNG.
     """
-    over = baseline.over_time
+    over, whole = baseline.over_time, baseline.whole
     middles_s = [each.at_s + over.slice_s / 2 for each in over.slices]
     figure, axes = empty_figure(4.2)
     for words, values, style, grey in (
@@ -84,10 +85,12 @@ def over_time_chart(baseline: Baseline) -> Chart:
         ("p50", [each.p50_ms for each in over.slices], "-", "0.0"),
     ):
         heights = [math.nan if value is None else value for value in values]
-        axes.plot(middles_s, heights, style, color=grey, label=words, marker=".", markersize=4)
+        # No slice may have calls enough for p95: then it is not in the legend either.
+        named = words if any(map(math.isfinite, heights)) else "_none"
+        axes.plot(middles_s, heights, style, color=grey, label=named, marker=".", markersize=4)
     _latency_axis(axes, [value for each in over.slices for value in (each.p50_ms, each.max_ms)])
     axes.set_xlabel("since the first block began (s)")
-    axes.set_title(label(f"How the load went: {one_line(baseline.headline(), 60)}"))
+    axes.set_title(label(f"How the load went: {one_line(whole.tool, 30)}, {one_line(baseline.conditions.words(), 60)}"))
     axes.grid(visible=True, alpha=0.3)
     failing = [(at_s, each.failed) for at_s, each in zip(middles_s, over.slices, strict=True) if each.failed]
     if failing:
@@ -107,7 +110,8 @@ def over_time_chart(baseline: Baseline) -> Chart:
         axes.set_zorder(counts.get_zorder() + 1)
         axes.patch.set_visible(False)
         counts.legend(loc="upper right", fontsize="small")
-    axes.legend(loc="upper left", fontsize="small")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper left", fontsize="small")
     medians = [each.p50_ms for each in over.slices if each.p50_ms is not None]
     told = f"median from {min(medians):.2f} to {max(medians):.2f} ms" if medians else "too few calls"
     failed = sum(each.failed for each in over.slices)

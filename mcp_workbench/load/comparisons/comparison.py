@@ -96,6 +96,11 @@ class Comparison(Report):
         return self.verdict is Verdict.NO_REGRESSION
 
     @property
+    def tail_judged(self) -> bool:
+        """Whether there were calls enough to say something about the slow end."""
+        return any(each.measure == "tail" and each.verdict is not Verdict.NOT_ENOUGH for each in self.findings)
+
+    @property
     def exit_code(self) -> int:
         """How a command ends: 0 for no regression, 1 for a regression, 4 if it cannot be decided."""
         return self.settings.exit_code(self.verdict)
@@ -159,6 +164,7 @@ class Comparison(Report):
         return {
             "verdict": self.verdict.value,
             "needed_s": self.needed_s,
+            "tail_judged": self.tail_judged,
             "baseline": one_line(self.names[0], 200),
             "candidate": one_line(self.names[1], 200),
             "conditions": self.conditions[0].words(),

@@ -25,7 +25,7 @@ from mcp_workbench.load.generator.call import Wire
 from mcp_workbench.load.generator.clock import cpu_ns, precise_loop, waited_ns
 from mcp_workbench.load.generator.engine import Engine
 from mcp_workbench.load.generator.http_wire import HttpWire
-from mcp_workbench.load.generator.ledger import Ledger
+from mcp_workbench.load.generator.ledger import Ledger, opened
 from mcp_workbench.load.generator.stdio_wire import StdioWire
 from mcp_workbench.load.plan import Arm, Plan
 
@@ -98,6 +98,7 @@ async def _generate(plan: Plan, folder: Path) -> None:
 
 async def _load(plan: Plan, ledger: Ledger, wires: list[Wire], folder: Path) -> None:
     engine: Engine | None = None
+    files = opened(folder)
 
     def ended(*told: Any) -> None:
         assert engine is not None
@@ -107,7 +108,7 @@ async def _load(plan: Plan, ledger: Ledger, wires: list[Wire], folder: Path) -> 
     users = [_users(plan, number) for number in range(len(plan.arms))]
     await _opened(wires, users)
     engine = Engine(plan, wires, ledger)
-    opened = [wire.opened for wire in wires]
+    connected = [wire.opened for wire in wires]
     _tell("ready", pids=[wire.pid for wire in wires])
     if not _any_in_process(plan):
         # No cycles are made while the load lasts, and a collection would be billed to the server.
@@ -124,7 +125,7 @@ async def _load(plan: Plan, ledger: Ledger, wires: list[Wire], folder: Path) -> 
     _tell("measured")
     pulse.look()
     ledger.save(
-        folder,
+        files,
         {
             "books": [
                 [
@@ -139,7 +140,7 @@ async def _load(plan: Plan, ledger: Ledger, wires: list[Wire], folder: Path) -> 
                 for book in engine.books
             ],
             "pulse": pulse.beats,
-            "reconnected": [wire.opened - before for wire, before in zip(wires, opened, strict=True)],
+            "reconnected": [wire.opened - before for wire, before in zip(wires, connected, strict=True)],
         },
     )
 

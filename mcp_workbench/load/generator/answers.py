@@ -20,6 +20,11 @@ TIMEOUT: Final = NUMBER[Outcome.TIMEOUT]
 CANCELLED: Final = NUMBER[Outcome.CANCELLED]
 TRANSPORT_ERROR: Final = NUMBER[Outcome.TRANSPORT_ERROR]
 
+GENERATOR_NO_SOCKETS: Final = "generator_no_sockets"
+"""The code of a call that the generator itself could not send: it had no descriptor, port or memory for a socket."""
+NAME_NOT_FOUND: Final = "name_not_found"
+"""The code of a call whose server's name was not found."""
+
 MOST_ANSWER_BYTES: Final = 32_000_000
 _CODE_CHARACTERS = 60
 
@@ -71,4 +76,5 @@ def judged(message: Message | None, asked_id: int) -> tuple[int, str]:
 
 def _code(told: object) -> str:
     code = told.get("code") if isinstance(told, dict) else None
-    return str(code)[:_CODE_CHARACTERS] if isinstance(code, str | int) else ""
+    # Half of a surrogate pair is none that can be written to a file.
+    return str(code)[:_CODE_CHARACTERS].encode(errors="replace").decode() if isinstance(code, str | int) else ""

@@ -89,6 +89,7 @@ class Engine:
         # Unlike all that is drawn, no two runs have this one: what they write must not meet.
         self._run = uuid.uuid4().hex
         self._in_flight: dict[int, Call] = {}
+        # Users in the middle of an operation: those that think have no call in flight.
         self._under_way = 0
         self._changed_ns = 0
         self._drained: asyncio.Event = asyncio.Event()
@@ -101,6 +102,10 @@ class Engine:
         planned_ns = round(sum(block.seconds for block in plan.blocks) * 1e9)
         self._most_waiting_ns = max(planned_ns, _TIMEOUTS_WAITED * self._timeout_ns)
         self._open_until_ns = 0
+        self._waiting = False
+        self._waited_ns = 0
+        # For each arm, when its next constant arrival is due: how many gaps after the begin of its next block.
+        self._next_after = [plan.first_after] * len(plan.arms)
 
     @property
     def in_flight(self) -> int:
@@ -110,8 +115,8 @@ class Engine:
     async def run(self, told: Callable[[int], None]) -> None:
         """Do all blocks, one after the other; ``told`` is called with each block's number before it begins.
 
-        Blocks are left out if more time than planned was spent on waiting for calls after the blocks' meant ends: a
-        server that has stopped to answer would otherwise cost a timeout for each block.
+        Blocks are left out if more time than planned was spent on waiting for answers after the meant ends of measured
+        blocks: a server that has stopped to answer would otherwise cost a timeout for each block.
         """
         sweeping = asyncio.create_task(self._sweep())
         # What ends it ends the run: without it, no call's time would ever be over.
@@ -122,7 +127,7 @@ class Engine:
                     break
                 told(number)
                 await self._block(number, block)
-                if self._waited_ns() > self._most_waiting_ns:
+                if self._waited_ns > self._most_waiting_ns:
                     self.stopped.set()
         finally:
             self.stopped.set()
@@ -141,33 +146,34 @@ class Engine:
         self.books.append(self._book)
         self._drained.clear()
         if block.rate is not None:
-            await self._open_load(block.rate, begun_ns, until_ns)
+            await self._open_load(block.arm, block.rate, begun_ns, until_ns)
         else:
             for _ in range(block.users or 1):
                 self._next_of_user(begun_ns)
             await self._stopped_or(block.seconds)
         self._open_until_ns = 0
+        self._account(time.monotonic_ns())
+        # A warm-up costs a target that hangs one timeout, and a flow that thinks waits for no answer.
+        self._waiting = block.phase == "measured"
         while self._under_way and not self.stopped.is_set():
             self._drained.clear()
             await self._drained.wait()
         self._book.ended_ns = time.monotonic_ns()
         self._account(self._book.ended_ns)
-
-    def _waited_ns(self) -> int:
-        return sum(max(0, book.ended_ns - book.meant_end_ns) for book in self.books)
+        self._waiting = False
 
     async def _stopped_or(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.stopped.wait()
 
-    async def _open_load(self, rate: float, begun_ns: int, until_ns: int) -> None:
+    async def _open_load(self, arm: int, rate: float, begun_ns: int, until_ns: int) -> None:
         done: asyncio.Future[None] = self._loop.create_future()
         gap_ns = 1e9 / rate
         constant = self.plan.arrivals == "constant"
         draw = self._random.expovariate
         # The loop's clock and ours are one clock, in seconds and in nanoseconds.
-        next_ns = begun_ns + (0.0 if constant else draw(1.0) * gap_ns)
+        next_ns = begun_ns + (self._next_after[arm] if constant else draw(1.0)) * gap_ns
 
         def due() -> None:
             nonlocal next_ns
@@ -184,6 +190,8 @@ class Engine:
 
         due()
         await done
+        # Else each block would begin with an arrival, and short ones would make more of them than was asked for.
+        self._next_after[arm] = max(0.0, (next_ns - until_ns) / gap_ns)
         await self._stopped_or(max(0.0, (until_ns - time.monotonic_ns()) / 1e9))
 
     def _next_of_user(self, now_ns: int) -> None:
@@ -193,7 +201,7 @@ class Engine:
     def _begin(self, intended_ns: int, again: Callable[[int], None] | None) -> None:
         book = self._book
         book.offered += 1
-        if self._under_way >= self.plan.max_in_flight:
+        if len(self._in_flight) >= self.plan.max_in_flight:
             book.dropped += 1
             return
         prepared, number = self._mix.draw()
@@ -269,7 +277,10 @@ class Engine:
             again(time.monotonic_ns())
 
     def _account(self, now_ns: int) -> None:
-        self._book.in_flight_ns += len(self._in_flight) * (now_ns - self._changed_ns)
+        spent_ns = now_ns - self._changed_ns
+        self._book.in_flight_ns += len(self._in_flight) * spent_ns
+        if self._waiting and self._in_flight:
+            self._waited_ns += spent_ns
         self._changed_ns = now_ns
 
     def _write(self, call: Call, outcome: int, code: str, end_ns: int, size: int) -> None:

@@ -8,15 +8,20 @@ connections open, and it checks that the answer is the answer.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import socket
 import ssl
 import time
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from mcp_workbench.errors import UnreachableError
 from mcp_workbench.load.generator.answers import (
+    GENERATOR_NO_SOCKETS,
     INVALID_OUTPUT,
+    NAME_NOT_FOUND,
     PROTOCOL_ERROR,
     TRANSPORT_ERROR,
     Message,
@@ -47,6 +52,10 @@ _MOST_LINGERING: Final = 256
 # Answers to a server's own questions each take a connection.
 _MOST_TOLD_AT_ONCE: Final = 8
 _ELSEWHERE: Final = (307, 308)
+_MOST_HOPS: Final = 3
+# What stands in a path and a query as it is; a percent sign, too, so that nothing is encoded twice.
+_IN_ADDRESSES: Final = "!#$%&'()*+,/:;=?@[]~"
+_OWN_LACKS: Final = (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM)
 
 
 class HttpWire:
@@ -64,11 +73,15 @@ class HttpWire:
         parts = urlsplit(told.url)
         assert parts.hostname is not None
         self._told = told
+        self._parts = parts
         self._host = parts.hostname
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._port = parts.port or (443 if self._tls else 80)
-        self._authority = parts.netloc.rpartition("@")[2]
-        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        authority = parts.netloc.rpartition("@")[2]
+        self._authority = authority if authority.isascii() else authority.encode("idna").decode()
+        self._path = _path(parts)
+        # IPv4 or IPv6, once a connection is there: of a name's addresses, those of the other may be nobody's.
+        self._family = socket.AF_UNSPEC
         self._protocol = told.protocol
         self._session = ""
         self._idle: list[_Connection] = []
@@ -151,14 +164,13 @@ class HttpWire:
             await self._connect(lambda connection: connection.ask(call, data))
         except (OSError, TimeoutError) as error:
             call.carrier = None
-            code = "connect_timeout" if isinstance(error, TimeoutError) else "connection_refused"
-            self.ended(call, TRANSPORT_ERROR, code)
+            self.ended(call, TRANSPORT_ERROR, unconnected(error))
 
     async def _connect(self, use: Callable[[_Connection], None]) -> None:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(_CONNECT_LIMIT_S):
             _, connection = await loop.create_connection(
-                lambda: _Connection(self), self._host, self._port, ssl=self._tls
+                lambda: _Connection(self), self._host, self._port, ssl=self._tls, family=self._family
             )
         self.opened += 1
         self._all.add(connection)
@@ -201,25 +213,37 @@ class HttpWire:
 
     async def _ask(self, body: bytes, headers: dict[str, str] | None = None) -> tuple[Message | None, str]:
         """Post a message over a connection of its own; return the answer and the session that it names."""
-        answer = await self._exchange(self._head("POST", body, headers or {}))
-        assert answer.head is not None
-        if answer.head.status in _ELSEWHERE and answer.head.location:
-            # To the same server only: frameworks send /mcp to /mcp/.
-            to = urlsplit(urljoin(self._told.url, answer.head.location))
-            if (to.hostname, to.port) == (self._host, urlsplit(self._told.url).port) and to.path != self._path:
-                self._path = to.path
-                return await self._ask(body, headers)
-        if answer.head.status >= 300:
-            raise UnreachableError(f"{self._told.url} answered with HTTP {answer.head.status}; look at what it logs")
-        message = _first_answer(answer) if answer.head.events else read_message(answer.body)
-        return message, answer.head.session
+        for hops_left in reversed(range(_MOST_HOPS + 1)):
+            answer = await self._exchange(self._head("POST", body, headers or {}))
+            head = answer.head
+            if head is None or head.status not in _ELSEWHERE or not hops_left or not self._goes_on_at(head.location):
+                break
+        assert head is not None
+        if head.status >= 300:
+            raise UnreachableError(f"{self._told.url} answered with HTTP {head.status}; look at what it logs")
+        return _first_answer(answer) if head.events else read_message(answer.body), head.session
+
+    def _goes_on_at(self, location: str) -> bool:
+        """Take the path to which a server sends its client; to the same server only: frameworks send /mcp to /mcp/."""
+        try:
+            to = urlsplit(urljoin(self._parts.geturl(), quote(location.encode("latin-1"), safe=_IN_ADDRESSES)))
+            elsewhere = (to.scheme, to.hostname, to.port) != (self._parts.scheme, self._host, self._parts.port)
+        except ValueError:
+            return False
+        if not location or elsewhere or _path(to) == self._path:
+            return False
+        self._parts, self._path = to, _path(to)
+        return True
 
     async def _exchange(self, data: bytes) -> Answer:
         answer = Answer()
         writer: asyncio.StreamWriter | None = None
         try:
             async with asyncio.timeout(_CONNECT_LIMIT_S):
-                reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
+                reader, writer = await asyncio.open_connection(
+                    self._host, self._port, ssl=self._tls, family=self._family
+                )
+                self._family = writer.get_extra_info("socket").family
                 writer.write(data)
                 while not answer.ended and _first_answer(answer) is None:
                     if not (arrived := await reader.read(65_536)):
@@ -238,6 +262,11 @@ class HttpWire:
         return answer
 
     def _unreachable(self, error: Exception) -> UnreachableError:
+        if isinstance(error, OSError) and unconnected(error) == GENERATOR_NO_SOCKETS:
+            return UnreachableError(
+                f"the load generator has no socket left to reach {self._told.url} ({error.strerror}); "
+                "lower the rate, or allow more open files (ulimit -n)"
+            )
         return UnreachableError(
             f"{self._told.url} cannot be reached by the load generator ({type(error).__name__}); is it still there?"
         )
@@ -257,6 +286,29 @@ class HttpWire:
             del headers["MCP-Protocol-Version"]
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"{method} {self._path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
+
+
+def unconnected(error: OSError) -> str:
+    """Return the code of a call for which no connection could be opened; it says whose fault that was."""
+    if isinstance(error, TimeoutError):
+        return "connect_timeout"
+    if isinstance(error, socket.gaierror):
+        # Looking for a name takes a descriptor, too, and what is said without one is that the name is not there.
+        return NAME_NOT_FOUND if _has_descriptor() else GENERATOR_NO_SOCKETS
+    return GENERATOR_NO_SOCKETS if error.errno in _OWN_LACKS else "connection_refused"
+
+
+def _has_descriptor() -> bool:
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        return False
+    return True
+
+
+def _path(parts: SplitResult) -> str:
+    """Return what a request asks for at an address, in ASCII."""
+    return quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_IN_ADDRESSES)
 
 
 def _first_answer(answer: Answer) -> Message | None:

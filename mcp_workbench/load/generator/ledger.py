@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mcp_workbench.load.generator.answers import OK
 
@@ -26,6 +26,12 @@ COLUMNS = {
 _MOST_CODES = 200
 _OTHERS = 1
 _MOST_SAMPLE_BYTES = 200_000
+
+
+def opened(folder: Path) -> dict[str, BinaryIO]:
+    """Open the files of a ledger, before the load takes what descriptors there are; :meth:`Ledger.save` closes them."""
+    names = [*(f"{name}.column" for name in COLUMNS), "samples", "facts.json"]
+    return {name: (folder / name).open("wb") for name in names}
 
 
 class Ledger:
@@ -98,14 +104,14 @@ class Ledger:
         """Yield the answers that were kept, each with its tool."""
         yield from self._samples
 
-    def save(self, folder: Path, facts: dict[str, Any]) -> None:
-        """Write columns, samples and ``facts`` into ``folder``."""
+    def save(self, files: Mapping[str, BinaryIO], facts: dict[str, Any]) -> None:
+        """Write columns, samples and ``facts`` into the files that :func:`opened` has opened, and close them."""
         for name, column in self.columns.items():
-            with (folder / f"{name}.column").open("wb") as file:
-                column.tofile(file)
-        with (folder / "samples").open("wb") as file:
-            for tool, answer in self.sampled():
-                for piece in (tool.encode(), answer):
-                    file.write(len(piece).to_bytes(4, "big") + piece)
+            column.tofile(files[f"{name}.column"])
+        for tool, answer in self.sampled():
+            for piece in (tool.encode(), answer):
+                files["samples"].write(len(piece).to_bytes(4, "big") + piece)
         told = {**facts, "codes": list(self.codes), "calls": len(self)}
-        (folder / "facts.json").write_text(json.dumps(told), encoding="utf-8")
+        files["facts.json"].write(json.dumps(told).encode())
+        for file in files.values():
+            file.close()

@@ -62,6 +62,9 @@ def cancelled(number: int) -> bytes:
 def refusal(number: object) -> bytes:
     """Return the answer to a server that asks something: there is nobody here who could answer."""
     error = {"code": -32601, "message": "a load generator answers no questions"}
+    if not isinstance(number, str | int | float):
+        # No id that JSON-RPC knows; one that is nested deep enough could not even be written.
+        number = None
     return written({"jsonrpc": "2.0", "id": number, "error": error})
 
 
@@ -80,4 +83,5 @@ def agreed(answer: Message | None, where: str) -> str:
 
 def written(message: Message) -> bytes:
     """Return a message as JSON on one line."""
-    return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()
+    # In ASCII: what came from a server may hold half of a surrogate pair, which is no UTF-8.
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=True).encode()

@@ -4,15 +4,17 @@ import json
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 from example_servers import MARKUP
 from invented_arms import CONDITIONS, HONESTY, arm, columns
 
-from mcp_workbench.errors import UsageError, VoidRunError
+from mcp_workbench.errors import FileError, UsageError, VoidRunError
 from mcp_workbench.load.baselines.baseline import Baseline, baseline_of
 from mcp_workbench.load.baselines.pairs import MOST_TOOLS, pairs_of
+from mcp_workbench.load.comparisons.gate import GateSettings, Limits
 from mcp_workbench.load.measured import Calls
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -160,7 +162,7 @@ def test_of_several_tools_the_quick_calls_of_each_are_kept_of_so_many() -> None:
 def test_pictures_are_titled_with_units_and_grey() -> None:
     found = made(arm(1, seconds=10, failing=0.05, tools=("add", "read")))
     (axes,) = found.plot().figure.axes
-    assert axes.get_title().startswith("How long the calls took: http, own process")
+    assert axes.get_title(loc="left").startswith("How long the calls took: http, own process")
     assert axes.get_xlabel() == "percentile of the calls (%, log scale of the rest)"
     assert axes.get_ylabel().startswith("latency (ms")
     assert [text.get_text() for text in axes.get_xticklabels()] == ["50 %", "90 %", "99 %", "99.9 %"]
@@ -170,6 +172,23 @@ def test_pictures_are_titled_with_units_and_grey() -> None:
     assert lines.get_xlabel() == "since the first block began (s)"
     assert counts.get_ylabel() == "failed calls in the slice (count)"
     assert sum(bar.get_height() for bar in counts.patches) == found.whole.errors
+
+
+def test_what_no_slice_has_calls_enough_for_is_not_in_the_legend() -> None:
+    lines = made(arm(1, seconds=1, rate=100)).plot_over_time().figure.axes[0]
+    assert [text.get_text() for text in lines.get_legend().get_texts()] == ["longest", "p50"]
+
+
+def test_a_baseline_is_held_against_limits(tmp_path: Path) -> None:
+    found = made(arm(1))
+    file = tmp_path / "limits.yaml"
+    file.write_text("limits: {max_p50_ms: 500}\n")
+    assert found.judge(file).ok
+    assert not found.judge(GateSettings(limits=Limits(max_p50_ms=0.01))).ok
+    assert found.judge().ok
+    file.write_text("p50_margin: 1.05\n")
+    with pytest.raises(FileError, match="limits nothing; write a limit below 'limits:'"):
+        found.judge(file)
 
 
 def test_bars_of_characters_show_it_in_a_terminal() -> None:

@@ -58,6 +58,7 @@ def test_a_tail_of_too_few_calls_is_not_judged_unless_it_has_to_be() -> None:
     found = compared(*few)
     assert (found.verdict, finding(found, "tail").verdict) == (Verdict.NO_REGRESSION, Verdict.NOT_ENOUGH)
     assert found.headline().endswith("; the tail was not judged: about 1 s more an arm would do")
+    assert (found.tail_judged, compared(arm(1, seconds=10), arm(2, seconds=10)).tail_judged) == (False, True)
     always = compared(*few, settings=GateSettings(judge_tail="always"))
     assert (always.verdict, always.exit_code) == (Verdict.NOT_ENOUGH, 4)
     never = compared(*few, settings=GateSettings(judge_tail="never"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,8 @@ from mcp_workbench.load.plan import Wire as WirePlan
 
 Answering = Callable[[dict[str, Any]], tuple[float | None, int, str, Any]]
 """What a wire does with the arguments of a call: after how many seconds it ends (``None``: never), and how."""
+BEFORE_SENT = -1.0
+"""For a wire: the call has ended before whoever sends it goes on."""
 
 
 class LoopWire:
@@ -45,8 +48,10 @@ class LoopWire:
         arguments = json.loads(request[1])
         self.asked.append(arguments)
         after_s, outcome, code, result = self._answering(arguments)
-        if after_s is not None:
-            message = {"id": call.id, "result": {"structuredContent": result}}
+        message = {"id": call.id, "result": {"structuredContent": result}}
+        if after_s == BEFORE_SENT:
+            self.engine.ended(call, outcome, code, b"{}", message)
+        elif after_s is not None:
             asyncio.get_running_loop().call_later(after_s, self.engine.ended, call, outcome, code, b"{}", message)
 
     def give_up(self, call: Call) -> None:
@@ -87,8 +92,8 @@ def single(name: str = "make", weight: float = 1.0, **arguments: Any) -> Operati
 def load(answering: Answering, *blocks: Block, operations: tuple[Operation, ...] = (single(),), **more: Any) -> Made:
     async def made() -> Made:
         wire, ledger = LoopWire(answering), Ledger(0)
-        arms = (Arm("x", WirePlan("stdio", "2026-07-28"), operations),)
-        engine = wire.engine = Engine(Plan(arms, blocks, **more), [wire], ledger)
+        arms = (Arm("x", WirePlan("stdio", "2026-07-28"), operations),) * (1 + max(block.arm for block in blocks))
+        engine = wire.engine = Engine(Plan(arms, blocks, **more), [wire] * len(arms), ledger)
         await engine.run(lambda _: None)
         return Made(ledger, engine.books, wire)
 
@@ -104,6 +109,29 @@ def test_constant_arrivals_are_meant_at_even_distances(rate: float, seconds: flo
     assert np.abs(np.diff(meant_ns) - 1e9 / rate).max() <= 1
     assert meant_ns[0] == pytest.approx(made.books[0].begun_ns, abs=1e4)
     assert (made.column["start_ns"] >= meant_ns).all()
+
+
+def test_constant_arrivals_go_on_in_an_arms_next_block_where_they_were() -> None:
+    turns = (Block(0, 0.01, 148.0, None), Block(1, 0.01, 72.0, None)) * 20
+    made = load(at_once, *turns, arrivals="constant")
+    for arm, rate in ((0, 148.0), (1, 72.0)):
+        assert sum(book.offered for book in made.books[arm::2]) == math.ceil(rate * 0.2)
+        begun_ns = np.array([book.begun_ns for book in made.books])
+        block = made.column["block"]
+        within_ns = made.column["intended_ns"] - begun_ns[block] + block // 2 * 10_000_000
+        assert np.abs(np.diff(within_ns[block % 2 == arm]) - 1e9 / rate).max() <= 2
+
+
+def test_constant_arrivals_go_on_at_the_next_blocks_own_rate() -> None:
+    made = load(at_once, Block(0, 0.015, 100.0, None), Block(0, 0.02, 200.0, None), arrivals="constant")
+    since_ns = made.column["intended_ns"] - np.array([book.begun_ns for book in made.books])[made.column["block"]]
+    # Half a gap was left.
+    assert (since_ns / 1e6).round(3).tolist() == [0.0, 10.0, 2.5, 7.5, 12.5, 17.5]
+
+
+def test_constant_arrivals_may_begin_later() -> None:
+    made = load(at_once, Block(0, 0.03, 100.0, None), arrivals="constant", first_after=0.25)
+    assert ((made.column["intended_ns"] - made.books[0].begun_ns) / 1e6).round(3).tolist() == [2.5, 12.5, 22.5]
 
 
 def test_random_arrivals_are_as_many_as_they_should_and_the_same_for_the_same_seed() -> None:
@@ -125,6 +153,19 @@ def test_what_would_begin_beyond_the_bound_is_dropped_and_counted() -> None:
     assert (book.offered, book.dropped, book.peak_in_flight) == (50, 42, 8)
     assert made.outcomes() == {"timeout": 8}
     assert len(made.wire.given_up) == 8
+
+
+def test_only_calls_without_an_answer_are_dropped_for_not_users_who_think() -> None:
+    made = load(
+        lambda _: (BEFORE_SENT, OK, "", {"made": "thing", "number": 7}),
+        Block(0, 0.04, 250.0, None),
+        operations=(FLOW,),
+        arrivals="constant",
+        max_in_flight=1,
+    )
+    book = made.books[0]
+    assert (book.offered, book.dropped, book.peak_in_flight) == (10, 0, 1)
+    assert (made.column["step"] == 2).sum() == 10
 
 
 def test_a_call_without_an_answer_is_given_up_after_the_timeout_and_not_before() -> None:
@@ -231,3 +272,18 @@ def test_a_server_that_stopped_to_answer_costs_no_timeout_for_each_block() -> No
     waited_ns = sum(max(0, book.ended_ns - book.meant_end_ns) for book in made.books[:-1])
     assert 3 <= len(made.books) < 30
     assert waited_ns <= 0.3e9
+
+
+def test_what_a_warm_up_waits_for_leaves_out_no_measured_block() -> None:
+    warm_ups = (Block(0, 0.01, 100.0, None, "warm-up"),) * 6
+    made = load(never, *warm_ups, *(Block(0, 0.01, 100.0, None),) * 10, timeout_s=0.04, arrivals="constant")
+    assert len(warm_ups) < len(made.books) < 16
+
+
+def test_users_who_think_wait_for_no_answer() -> None:
+    thinking = Operation("thinking", 1.0, (Step("one", ({},)), Step("two", ({},), think_s=0.05)))
+    blocks = (Block(0, 0.01, 100.0, None),) * 10
+    made = load(at_once, *blocks, operations=(thinking,), timeout_s=0.1, arrivals="constant")
+    # Longer than the limit in all: three timeouts.
+    assert sum(book.ended_ns - book.meant_end_ns for book in made.books) > 0.3e9
+    assert len(made.books) == len(blocks)

@@ -48,6 +48,11 @@ def test_each_answer_has_one_outcome(message: Any, outcome: Outcome, code: str) 
     assert told(message) == (outcome, code)
 
 
+def test_a_code_can_be_written_to_a_file_whatever_it_is() -> None:
+    error = {"code": json.loads(r'"a\ud800"'), "message": "no"}
+    assert told({"id": ASKED, "error": error}) == (Outcome.PROTOCOL_ERROR, "a?")
+
+
 @pytest.mark.parametrize("number", [ASKED + 1, str(ASKED), float(ASKED), None, True, [ASKED], {}])
 def test_an_answer_to_another_question_is_none(number: Any) -> None:
     assert told({"id": number, "result": GOOD}) == (Outcome.INVALID_OUTPUT, "wrong_id")

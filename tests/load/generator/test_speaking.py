@@ -43,6 +43,19 @@ def test_a_servers_question_is_refused_under_its_own_id(number: object) -> None:
     assert message["error"]["code"] == -32601
 
 
+def test_half_of_a_surrogate_pair_is_said_as_it_came() -> None:
+    broken = json.loads(r'"a\ud800"')
+    assert json.loads(refusal(broken))["id"] == broken
+    assert json.loads(b"1".join(tool_call("add", {"a": broken}, LEGACY)))["params"]["arguments"] == {"a": broken}
+
+
+def test_a_question_whose_id_is_none_is_refused_under_none() -> None:
+    nested: Any = []
+    for _ in range(100_000):
+        nested = [nested]
+    assert json.loads(refusal(nested))["id"] is None
+
+
 def test_a_cancellation_names_its_request() -> None:
     assert json.loads(cancelled(7))["params"]["requestId"] == 7
 
