@@ -28,7 +28,7 @@ from mcp_workbench.cli.terminal import (
     say_table,
     write_text,
 )
-from mcp_workbench.errors import FileError, UsageError
+from mcp_workbench.errors import UsageError
 from mcp_workbench.untrusted import one_line
 
 if TYPE_CHECKING:
@@ -277,17 +277,10 @@ def gate(
     Without THRESHOLDS no more than 1 % of the calls may fail.
     """
     from mcp_workbench.load.baselines.baseline import Baseline
-    from mcp_workbench.load.comparisons.gate import judge, read_gate
 
-    settings = read_gate(thresholds)
     if junit is not None:
         _refuse_place(junit)
-    measured = Baseline.load(file)
-    held = judge(measured.figures, settings, void=measured.void)
-    if not held.held:
-        raise FileError(
-            f"{one_line(thresholds, 200)!r} limits nothing; write a limit below 'limits:', such as max_p95_ms: 50"
-        )
+    held = Baseline.load(file).judge(thresholds)
     if as_json:
         sys.stdout.write(held.to_json() + "\n")
     else:
@@ -408,9 +401,14 @@ def _refuse_no_load(load: LoadOptions) -> None:
 
 def _refuse_place(output: Path) -> None:
     """Refuse, before anything is measured, a file that could not be written."""
-    if not output.parent.is_dir():
+    try:
+        there, taken = output.parent.is_dir(), output.is_dir()
+    except OSError as error:
+        # Such as a name that is too long.
+        raise UsageError(f"{one_line(output, 200)!r} cannot be written: {error.strerror}; give another file") from None
+    if not there:
         raise UsageError(f"there is no folder {one_line(output.parent, 200)!r}; make it, or give another file")
-    if output.is_dir():
+    if taken:
         raise UsageError(f"{one_line(output, 200)!r} is a folder; give a file")
 
 

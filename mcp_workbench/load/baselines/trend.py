@@ -230,28 +230,23 @@ def trend(
 
 
 def _of_target(baselines: History | Sequence[Baseline], target: str | None) -> tuple[list[Baseline], int]:
-    """Return the newest baselines of one target, the oldest first, and how many of others there are besides.
-
-    Nothing is said of others to who names a target.
-    """
+    """Return the newest baselines of a target, the oldest first, and how many others there are, unless it is named."""
+    # A history is asked for one target: those of others, however many and new, keep none of its own from being read.
     if isinstance(baselines, History):
         known = baselines.targets()
+        chosen = target if target is not None else next(iter(known), "")
+        whole: Sequence[Baseline] = baselines.baselines(chosen)
     else:
-        newest_first = sorted(baselines, key=lambda each: each.measured_at, reverse=True)
-        known = dict(Counter(each.conditions.target for each in newest_first))
+        whole = sorted(baselines, key=lambda each: each.measured_at)
+        known = Counter(each.conditions.target for each in whole)
+        chosen = target if target is not None else whole[-1].conditions.target if whole else ""
+        whole = [each for each in whole if each.conditions.target == chosen][-MOST_READ:]
     if not known:
         raise UsageError("there is no baseline to make a trend of; add some to the history, or give a list of them")
-    chosen = next(iter(known)) if target is None else target
-    if chosen not in known:
+    if not whole:
         named = ", ".join(repr(one_line(name, 60)) for name in list(known)[:_NAMED])
         raise UsageError(f"there is no baseline of {one_line(chosen, 60)!r}; name another target, such as {named}")
-    if isinstance(baselines, History):
-        # The file decides which ones are read: thousands of other targets are none of them.
-        mine = list(baselines.baselines(chosen))
-    else:
-        mine = [each for each in newest_first if each.conditions.target == chosen][:MOST_READ]
-    others = 0 if target is not None else sum(known.values()) - known[chosen]
-    return sorted(mine, key=lambda each: each.measured_at), others
+    return [*whole], 0 if target is not None else sum(known.values()) - known[chosen]
 
 
 def _reader(measure: str) -> Callable[[ToolFigures], float | None]:

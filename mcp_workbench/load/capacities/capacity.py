@@ -273,9 +273,7 @@ async def find_capacities(
             _, note = await first_call(connection, ramps[name].operations, how.timeout_s)
             notes[name] = [*resolved[name].notes, *filter(None, [note])]
         common = await climb(ramps, progress)
-        return {
-            name: capacity_of(name, ramp, resolved[name], [*notes[name], *common]) for name, ramp in ramps.items()
-        }
+        return {name: capacity_of(name, ramp, resolved[name], [*notes[name], *common]) for name, ramp in ramps.items()}
 
 
 async def _begun(

@@ -256,14 +256,24 @@ async def climb(ramps: Mapping[str, Ramp], progress: Progress | None = None) -> 
             if not any(ramp.stages for ramp in ramps.values()):
                 raise
             return [f"the search ended early, because after some stages a target was gone: {error}"]
-        silent = any(ramps[name].ended for name in asked)
-        wanted = {}
-        for name, rates in asked.items():
-            ramp = ramps[name]
-            # A target that does not answer may have used up the time of the others: they are asked again.
-            left_out = silent and not ramp.ended and len(ramp.stages) == before[name]
-            wanted[name] = list(rates) if left_out else ramp.next_rates()
+        left_out = [name for name, stages in before.items() if len(ramps[name].stages) == stages]
+        wanted = wanted_next(ramps, asked, left_out)
     return unfinished([ramps[name] for name, rates in wanted.items() if rates])
+
+
+def wanted_next(
+    ramps: Mapping[str, Ramp], asked: Mapping[str, list[float]], left_out: Sequence[str]
+) -> dict[str, list[float]]:
+    """Return what is asked of each target next.
+
+    Args:
+        ramps: the targets by name.
+        asked: what was asked of them.
+        left_out: those whose turn never came. If it was because another one does not answer, they are asked again.
+    """
+    silent = any(ramps[name].ended for name in asked)
+    again = [name for name in left_out if silent and not ramps[name].ended]
+    return {name: rates if name in again else ramps[name].next_rates() for name, rates in asked.items()}
 
 
 def unfinished(ramps: Sequence[Ramp]) -> list[str]:
@@ -287,17 +297,21 @@ async def _burst(ramps: Mapping[str, Ramp], shown: _Portions) -> dict[str, float
         blocks = []
         for arm in range(len(left)):
             blocks += [Block(arm, WARM_UP_S, None, 1, "warm-up"), Block(arm, seconds, None, _BURST_USERS)]
-        run = await _driven(left, blocks, shown)
-        for arm, (name, ramp) in enumerate(left.items()):
-            # The first one had all the time that there is.
-            if arm == 0 or run.measured_blocks(arm):
-                ramp.heard(run, arm)
-                found[name] = _burst_rate(run, arm)
+        found |= read_bursts(await _driven(left, blocks, shown), left)
     return found
 
 
-def _burst_rate(run: Run, arm: int) -> float:
-    """Return how many operations a second ended well; 0 if nothing was begun."""
+def read_bursts(run: Run, ramps: Mapping[str, Ramp]) -> dict[str, float]:
+    """Return how many operations a second ended well, of each target that had its turn; the first one always had it."""
+    return {
+        name: _burst_rate(run, arm, ramp)
+        for arm, (name, ramp) in enumerate(ramps.items())
+        if arm == 0 or run.measured_blocks(arm)
+    }
+
+
+def _burst_rate(run: Run, arm: int, ramp: Ramp) -> float:
+    ramp.heard(run, arm)
     calls = run.calls(arm)
     well = int((~calls.failed).sum()) / max(len(calls), 1)
     books = [run.books[number] for number in run.measured_blocks(arm)]
@@ -314,7 +328,11 @@ async def _offer(ramps: Mapping[str, Ramp], asked: Mapping[str, Sequence[float]]
         turn = [Block(arm, settings.seconds(rate), rate, None) for arm, rate in enumerate(rates) if rate is not None]
         dice.shuffle(turn)
         blocks += turn
-    run = await _driven(ramps, blocks, shown)
+    read_stages(await _driven(ramps, blocks, shown), ramps)
+
+
+def read_stages(run: Run, ramps: Mapping[str, Ramp]) -> None:
+    """Add what a run found to the ramps; nothing to those whose turn never came."""
     for arm, ramp in enumerate(ramps.values()):
         ramp.heard(run, arm)
         measured = run.measured_blocks(arm)
@@ -324,7 +342,7 @@ async def _offer(ramps: Mapping[str, Ramp], asked: Mapping[str, Sequence[float]]
         # For one user alone nothing waits; an operation of a mix may well take twice as long as another.
         usual_s = 2 * (book.ended_ns - book.begun_ns) / 1e9 / max(1, book.offered)
         for number in measured:
-            ramp.stages.append(read_stage(run, number, min(usual_s, blocks[number].seconds / 2)))
+            ramp.stages.append(read_stage(run, number, min(usual_s, run.plan.blocks[number].seconds / 2)))
         ramp.honesty = assess(run, [arm], run.calls(arm), ramp.ready.tools)
 
 

@@ -1,7 +1,9 @@
 """Trends: a step that lasted is told with its release, chance is not, and what cannot be compared is left out."""
 
+import sqlite3
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -130,7 +132,7 @@ def test_what_was_measured_otherwise_is_left_out_and_counted() -> None:
     found = trend(made)
     assert len(found.points) == 5
     assert found.headline().endswith(
-        "; 1 left out: measured otherwise (rate 200.0 against 500.0); 1 left out: another target; 1 left out: no p50 ms"
+        "; 1 left out: another target; 1 left out: measured otherwise (rate 200.0 against 500.0); 1 left out: no p50 ms"
     )
 
 
@@ -160,6 +162,48 @@ def test_a_history_is_read_and_an_empty_one_refused(tmp_path: Path) -> None:
     for each in reversed(releases(noisy(0, 7))):
         history.add(each)
     assert [point.label for point in trend(history).points] == [f"1.{at}.0" for at in range(7)]
+
+
+def test_thousands_of_other_targets_leave_no_release_of_this_one_unread(tmp_path: Path) -> None:
+    history = History(tmp_path / "history.sqlite")
+    made = releases(noisy(0, 7))
+    for each in made:
+        history.add(each)
+    with closing(sqlite3.connect(tmp_path / "history.sqlite")) as connection:
+        # Measured between the last two releases.
+        connection.execute(
+            "INSERT INTO baseline (measured_at, label, target, content) "
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) "
+            "SELECT '2026-03-07T00:00:00.000000+00:00', '', 'desk', '' FROM n"
+        )
+        connection.commit()
+    found = trend(history)
+    assert [point.label for point in found.points] == [each.label for each in made]
+    assert found.left_out == (("another target", 2_000),)
+    assert trend(history, target="shop").left_out == ()
+
+
+def test_of_a_long_list_the_newest_thousand_are_taken() -> None:
+    made = [replace(ONE, label=str(at), measured_at=AT + timedelta(minutes=at)) for at in range(1_002)]
+    points = trend([*made[1_000:], *made[:1_000]]).points
+    assert (len(points), points[0].label, points[-1].label) == (1_000, "2", "1001")
+
+
+def test_a_target_can_be_named_in_a_history_and_in_a_list(tmp_path: Path) -> None:
+    shop = releases(noisy(0, 7))
+    desk = [
+        replace(each, conditions=replace(CONDITIONS, target="desk"), label=f"desk {at}", measured_at=AT)
+        for at, each in enumerate(releases(noisy(1, 3)))
+    ]
+    history = History(tmp_path / "history.sqlite")
+    for each in [*shop, *desk]:
+        history.add(each)
+    assert history.targets() == {"shop": 7, "desk": 3}
+    for both in (history, [*desk, *shop]):
+        assert [point.label for point in trend(both, target="desk").points] == ["desk 0", "desk 1", "desk 2"]
+        assert len(trend(both).points) == 7
+        with pytest.raises(UsageError, match="there is no baseline of 'des'; name another target, such as '"):
+            trend(both, target="des")
 
 
 def drawn(found: Trend) -> list[str]:

@@ -365,3 +365,44 @@ def test_a_comparison_says_how_the_load_of_both_sides_was_made() -> None:
     assert "How it was measured" in str(found)
     assert "<b>late" not in found._repr_html_()
     assert found.facts()["honesty"][0]["cores"] == HONESTY.cores
+
+
+def test_what_other_work_does_to_the_quick_calls_is_what_the_settings_say() -> None:
+    before, after = stored(1), stored(2, factor=1.2)
+    busy = replace(after, honesty=replace(after.honesty, foreign_share=1.1))
+    careful = GateSettings(quick_foreign_sd=0.3)
+    assert finding(compare_stored(before, busy), "p10").verdict is Verdict.REGRESSION
+    assert finding(compare_stored(before, busy, settings=careful), "p10").verdict is Verdict.NOT_ENOUGH
+    assert finding(compare_stored(before, after, settings=careful), "p10").verdict is Verdict.REGRESSION
+
+
+def test_other_work_beside_the_baseline_counts_as_much_as_beside_the_candidate() -> None:
+    quiet = (stored(1), stored(2, factor=1.2))
+    busy = [replace(each, honesty=replace(each.honesty, foreign_share=1.1)) for each in quiet]
+    assert finding(compare_stored(busy[0], quiet[1]), "p50").verdict is Verdict.NOT_ENOUGH
+    first, second, both = (
+        finding(compare_stored(*pair), "p50").change for pair in ((busy[0], quiet[1]), (quiet[0], busy[1]), busy)
+    )
+    assert first is not None
+    assert second is not None
+    assert both is not None
+    assert (first.low, first.high) == (pytest.approx(second.low), pytest.approx(second.high))
+    assert both.low < first.low
+    assert both.high > first.high
+
+
+def test_what_processes_differ_by_in_the_slow_end_is_what_the_settings_say() -> None:
+    arms = (arm(1, seconds=10), arm(2, seconds=10, slow=1.5))
+    assert finding(compared(*arms), "tail").verdict is Verdict.REGRESSION
+    careful = GateSettings(tail_process_sd=0.3)
+    assert finding(compared(*arms, settings=careful), "tail").verdict is Verdict.NOT_ENOUGH
+    assert compared(*arms, settings=careful).verdict is not Verdict.REGRESSION
+
+
+def test_what_other_work_does_to_the_quick_calls_of_a_tool_is_what_the_settings_say() -> None:
+    tools = ("add", "find")
+    before, after = stored(1, seconds=6, tools=tools), stored(2, seconds=6, factor=1.25, tools=tools)
+    busy = replace(after, honesty=replace(after.honesty, foreign_share=1.1))
+    careful = GateSettings(quick_foreign_sd=0.3)
+    assert finding(compare_stored(before, busy), "p10", "find").verdict is Verdict.REGRESSION
+    assert finding(compare_stored(before, busy, settings=careful), "p10", "find").verdict is not Verdict.REGRESSION

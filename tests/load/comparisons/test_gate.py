@@ -120,6 +120,13 @@ def test_a_limit_is_broken_however_slow_the_slowest_calls_may_be(calls: int, rul
     assert held(taking(10, calls), **{rule: 50}).verdict is Verdict.NOT_ENOUGH
 
 
+def test_a_percentile_lies_between_the_ranks_that_the_binomial_distribution_says() -> None:
+    figures = figures_of(columns(np.arange(1.0, 1_001.0), np.zeros(1_000), 1))
+    found = held(figures, max_p95_ms=2_000)
+    # Of 1,000 calls 937 or fewer lie below p95 in less than 5 of 100 cases, and 962 or more, too.
+    assert (found.low, found.high) == (pytest.approx(938, abs=1), pytest.approx(962, abs=1))
+
+
 def test_a_limit_that_holds_is_broken_by_chance_no_more_often_than_is_said() -> None:
     # 1 of 100 calls takes longer than the limit, and the limit is on p99: it is just kept.
     random = np.random.default_rng(1)
