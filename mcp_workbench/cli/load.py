@@ -143,7 +143,7 @@ def baseline(
         bool,
         typer.Option(
             "--calibration/--no-calibration",
-            help="Call a fixed server in turns with TARGET, so that other days and machines can be compared.",
+            help="Call a fixed server in turns with TARGET afterwards: other days and machines can be compared then.",
         ),
     ] = True,
     output: Annotated[

@@ -64,8 +64,8 @@ class Measurable:
                 the contract, or ``"generated"`` from its input schema.
             workload: a mix of tools and flows, or its file.
             contract: where examples come from, or its file.
-            calibrated: whether a fixed server is called in turns with the target: figures of other days and machines
-                can be compared then. Without it the target is called without a pause.
+            calibrated: whether afterwards a fixed server is called in turns with the target, for as long again: then
+                figures of other days and machines can be compared.
             label: what is measured, such as a release.
             cluster: a Dask cluster whose workers make the load, instead of this machine: a scheduler's address such as
                 ``tcp://HOST:8786``, a ``distributed.Client``, or a cluster. The target must be an address that they can
