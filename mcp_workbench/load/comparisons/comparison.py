@@ -1,6 +1,7 @@
 """Two arms that were called in turns, compared: regression, no regression, or not enough data to say.
 
-A verdict rests on four measures of all calls together. p50 says whether calls are slower; the slow end, p97 to p99,
+A verdict rests on measures of all calls together. p50 says whether calls are slower; so does p10 of the service time,
+which other programs hardly change, and which can only add a regression; the slow end, p97 to p99,
 whether the slow ones are, which p50 does not see; errors, whether more of them fail; stalls, whether the candidate
 keeps calls waiting after its turns for longer: nothing arrives at it meanwhile, so that its latencies do not show it.
 p25 is shown beside p50 and decides nothing. With several tools each one's p50 and errors are judged too, at a
@@ -8,13 +9,14 @@ confidence that makes up for their number, and can only add a regression.
 
 A regression needs an interval that lies wholly above a margin. What processes differ by for as long as they live is in
 that interval: one over blocks alone is too narrow, and calls two processes of the same code a regression of each other.
+How much that is, is assumed (``process_sd``) and mended by what the processes of each arm do differ by.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,6 +27,7 @@ from mcp_workbench.load.baselines.conditions import Conditions
 from mcp_workbench.load.baselines.honesty import Honesty
 from mcp_workbench.load.baselines.honesty_words import honesty_words
 from mcp_workbench.load.comparisons.findings import (
+    P10,
     P25,
     P50,
     TAIL,
@@ -39,7 +42,14 @@ from mcp_workbench.load.comparisons.findings import (
     tail_bounds,
 )
 from mcp_workbench.load.comparisons.gate import GateSettings
-from mcp_workbench.load.comparisons.statistics import bootstrap_ratios, error_difference, stall_difference
+from mcp_workbench.load.comparisons.statistics import (
+    LogRatio,
+    Luck,
+    bootstrap_ratios,
+    error_difference,
+    process_luck,
+    stall_difference,
+)
 from mcp_workbench.load.comparisons.verdicts import Verdict, worst
 from mcp_workbench.load.measured import Calls
 from mcp_workbench.records import Outcome
@@ -244,7 +254,7 @@ def compare_calls(
         conditions: under which each was measured.
         honesty: how the load was made: of the run, or of each arm.
         settings: between what is judged; the defaults if left out.
-        processes: how many processes of each arm were called, one after the other or side by side.
+        processes: how many processes of each arm took turns, block by block.
         names: what they are called in words.
         seed: of the resampling.
 
@@ -253,8 +263,7 @@ def compare_calls(
     """
     refuse_other_population(*conditions)
     gate = settings or GateSettings()
-    per_process = (1 / processes[0] + 1 / processes[1]) ** 0.5
-    findings = tuple(_findings(baseline, candidate, gate, per_process, seed))
+    findings = tuple(_findings(baseline, candidate, gate, processes, seed))
     seconds = min(baseline.seconds, candidate.seconds)
     mine, theirs = baseline.outcomes(), candidate.outcomes()
     void = tuple(dict.fromkeys(reason for each in honesty for reason in each.void))
@@ -270,19 +279,28 @@ def failed_of(mine: Counter[Outcome], theirs: Counter[Outcome]) -> tuple[tuple[O
 
 
 def _findings(
-    baseline: Calls, candidate: Calls, settings: GateSettings, per_process: float, seed: int
+    baseline: Calls, candidate: Calls, settings: GateSettings, processes: tuple[int, int], seed: int
 ) -> Iterator[Finding]:
     seconds = min(baseline.seconds, candidate.seconds)
-    luck_sd = settings.process_sd * per_process
-    bounds = p50_bounds(settings, luck_sd)
-    judges_tail = settings.judge_tail != "never"
-    measures = [P50, P25, *([TAIL] if judges_tail else [])]
-    p50, p25, *tails = bootstrap_ratios(baseline, candidate, measures, seed=seed)
     calls = min(_well(baseline), _well(candidate))
-    yield judged_ratio("p50", p50, calls, seconds, bounds)
-    yield judged_ratio("p25", p25, calls, seconds, bounds, decides=False)
+    served = [replace(each, latency_ms=each.service_ms) for each in (baseline, candidate)]
+    judges_tail = settings.judge_tail != "never"
+    p50, p25, *tails = bootstrap_ratios(baseline, candidate, [P50, P25, *([TAIL] if judges_tail else [])], seed=seed)
+    (p10,) = bootstrap_ratios(served[0], served[1], [P10], seed=seed)
+
+    def luck(ratio: LogRatio | None, arms: Sequence[Calls], percentiles: Sequence[float], assumed_sd: float) -> Luck:
+        error = 0.0 if ratio is None else ratio.standard_error
+        return process_luck(arms[0], arms[1], percentiles, error, processes=processes, assumed_sd=assumed_sd)
+
+    arms = (baseline, candidate)
+    of_p50 = luck(p50, arms, P50, settings.process_sd)
+    yield judged_ratio("p50", p50, calls, seconds, p50_bounds(settings, of_p50))
+    of_p10 = luck(p10, served, P10, settings.quick_process_sd)
+    yield only_as_regression(judged_ratio("p10", p10, calls, seconds, p50_bounds(settings, of_p10)))
+    of_p25 = luck(p25, arms, P25, settings.process_sd)
+    yield judged_ratio("p25", p25, calls, seconds, p50_bounds(settings, of_p25), decides=False)
     for tail in tails:
-        limits = tail_bounds(settings, settings.tail_process_sd * per_process)
+        limits = tail_bounds(settings, luck(tail, arms, TAIL, settings.tail_process_sd))
         found = judged_ratio("tail", tail, calls, seconds, limits)
         yield found if settings.judge_tail == "always" else only_as_regression(found)
     confidence = settings.error_confidence
@@ -293,12 +311,10 @@ def _findings(
     drops = judged_drops(baseline, candidate)
     if drops is not None:
         yield drops
-    yield from _of_tools(baseline, candidate, settings, luck_sd, seed)
+    yield from _of_tools(baseline, candidate, settings, of_p50, seed)
 
 
-def _of_tools(
-    baseline: Calls, candidate: Calls, settings: GateSettings, luck_sd: float, seed: int
-) -> Iterator[Finding]:
+def _of_tools(baseline: Calls, candidate: Calls, settings: GateSettings, luck: Luck, seed: int) -> Iterator[Finding]:
     """Yield what was found of each tool, at a confidence that makes up for their number (Bonferroni)."""
     both = [name for name in baseline.tools if name in candidate.tools]
     if len(both) < 2:
@@ -308,7 +324,7 @@ def _of_tools(
     strict = settings.model_copy(
         update={name: 1 - (1 - getattr(settings, name)) / len(judged) for name in ("confidence", "error_confidence")}
     )
-    bounds, confidence = p50_bounds(strict, luck_sd), strict.error_confidence
+    bounds, confidence = p50_bounds(strict, luck), strict.error_confidence
     seconds = min(baseline.seconds, candidate.seconds)
     for name in judged:
         mine, theirs = baseline.of_tool(name), candidate.of_tool(name)

@@ -11,6 +11,7 @@ from mcp_workbench.load.comparisons.statistics import (
     ErrorDifference,
     Interval,
     LogRatio,
+    Luck,
     needed_calls,
     needed_seconds,
 )
@@ -22,6 +23,7 @@ Unit = Literal["ms", "%", "calibrations"]
 """Of a measure: milliseconds, percent of the calls, or as many times as long as the calibration server took."""
 
 P50: Final = (50.0,)
+P10: Final = (10.0,)
 P25: Final = (25.0,)
 TAIL: Final = tuple(97 + step / 4 for step in range(9))
 """The slow end: the geometric mean of the percentiles from 97 to 99. Above them is what the machine does now and then.
@@ -76,7 +78,7 @@ class Bounds:
     Attributes:
         margin: what is tolerated.
         found: what "no regression" rules out.
-        luck_sd: what the blocks cannot show, as the standard deviation of the logarithm of the ratio.
+        luck: what the blocks cannot show.
         confidence: of the interval.
         least_calls: fewer calls of an arm decide nothing.
         least_pairs: fewer pairs of blocks decide nothing.
@@ -85,36 +87,36 @@ class Bounds:
 
     margin: float
     found: float
-    luck_sd: float
+    luck: Luck
     confidence: float
     least_calls: int
     least_pairs: int
     instead: str = "measure with more processes of each arm"
 
 
-def p50_bounds(settings: GateSettings, luck_sd: float) -> Bounds:
+def p50_bounds(settings: GateSettings, luck: Luck) -> Bounds:
     """Return between what p50 and p25 are judged.
 
     Args:
         settings: the gate.
-        luck_sd: what the blocks of both arms cannot show, as the standard deviation of the logarithm of the ratio.
+        luck: what the blocks of both arms cannot show.
     """
     return Bounds(
         settings.p50_margin,
         settings.p50_found,
-        luck_sd,
+        luck,
         settings.confidence,
         settings.least_calls,
         settings.least_pairs,
     )
 
 
-def tail_bounds(settings: GateSettings, luck_sd: float) -> Bounds:
+def tail_bounds(settings: GateSettings, luck: Luck) -> Bounds:
     """Return between what the slow end is judged; see :func:`p50_bounds`."""
     return Bounds(
         settings.tail_margin,
         settings.tail_found,
-        luck_sd,
+        luck,
         settings.confidence,
         settings.tail_least_calls,
         settings.least_pairs,
@@ -145,7 +147,7 @@ def judged_ratio(
     if ratio is None:
         words = f"{measure}: an arm has no calls that ended well"
         return Finding(measure, tool, None, None, None, Verdict.NOT_ENOUGH, decides, words)
-    change = ratio.interval(bounds.confidence, bounds.luck_sd)
+    change = ratio.interval(bounds.confidence, bounds.luck)
     few = max(bounds.least_calls / max(calls, 1), bounds.least_pairs / ratio.pairs)
     needed_s: float | None = None
     margin, found = math.log(bounds.margin), math.log(bounds.found)
@@ -158,7 +160,7 @@ def judged_ratio(
     else:
         verdict = Verdict.NOT_ENOUGH
         room = max(found - ratio.log_ratio, ratio.log_ratio - margin)
-        needed_s = needed_seconds(ratio, seconds, room, bounds.confidence, bounds.luck_sd)
+        needed_s = needed_seconds(ratio, seconds, room, bounds.confidence, bounds.luck)
     words = _ratio_words(measure, tool, change, verdict, needed_words(needed_s, bounds.instead))
     return Finding(measure, tool, ratio.baseline_ms, ratio.candidate_ms, change, verdict, decides, words, needed_s)
 

@@ -66,8 +66,9 @@ class GateSettings(_Part):
             nothing arrives meanwhile, so that latencies do not show it (0.10).
         confidence: of the intervals of latencies; each of both bounds holds with half of the doubt (0.90).
         error_confidence: of the intervals of error rates (0.95).
-        process_sd: the standard deviation of what two processes of the same code differ by for as long as they live, as
-            the logarithm of p50 (0.025).
+        process_sd: the standard deviation between processes of the same code, for as long as they live, as the
+            logarithm of p50 (0.05); it is assumed, and mended by what the processes do differ by.
+        quick_process_sd: the same for the quick calls, p10 of the service time (0.03).
         tail_process_sd: the same for the slow end (0.04).
         run_sd: of two runs of one process each at different times, after division by the calibration server's, as the
             logarithm of a latency (0.06); it is divided by the root of the number of processes.
@@ -95,7 +96,8 @@ class GateSettings(_Part):
     stall_margin: _Share = Field(default=0.10, description="The longer share of waiting after turns that is tolerated.")
     confidence: _Confidence = Field(default=0.90, description="Of the intervals of latencies, 0.5 to 0.9999.")
     error_confidence: _Confidence = Field(default=0.95, description="Of the intervals of error rates, 0.5 to 0.9999.")
-    process_sd: _Sd = Field(default=0.025, description="What processes of the same code differ by, as a logarithm.")
+    process_sd: _Sd = Field(default=0.05, description="What processes of the same code differ by, as a logarithm.")
+    quick_process_sd: _Sd = Field(default=0.03, description="The same for the quick calls.")
     tail_process_sd: _Sd = Field(default=0.04, description="The same for the slow end.")
     run_sd: _Sd = Field(default=0.06, description="What runs at different times differ by, as a logarithm.")
     foreign_sd: _Sd = Field(default=0.4, description="The same for a core of other work beside a run, for p50.")

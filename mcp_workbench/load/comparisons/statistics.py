@@ -28,6 +28,9 @@ from mcp_workbench.load.measured import Calls
 RESAMPLES: Final = 1_000
 
 _CHUNK: Final = 250
+_WELL_KNOWN: Final = 1_000_000
+# As how many processes of each arm the assumed spread of processes counts, besides those that were measured.
+_ASSUMED_DEGREES: Final = 4
 # A grid as fine as this moves a percentile by less than a thousandth of the calls; the tail has more of it.
 _GRID, _TAIL_GRID, _TAIL_SHARE = 1_000, 500, 0.95
 _MOST_CALLS: Final = 1e9
@@ -53,6 +56,19 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class Luck:
+    """What lasts as long as a process or a run, so that the blocks of one do not show it.
+
+    Attributes:
+        sd: its standard deviation in the logarithm of a ratio.
+        degrees: how well that is known, as degrees of freedom.
+    """
+
+    sd: float
+    degrees: int = _WELL_KNOWN
+
+
+@dataclass(frozen=True, slots=True)
 class LogRatio:
     """How much slower the candidate is than the baseline, as the logarithm of the ratio.
 
@@ -70,18 +86,21 @@ class LogRatio:
     standard_error: float
     pairs: int
 
-    def spread(self, confidence: float, luck_sd: float = 0.0) -> float:
+    def spread(self, confidence: float, luck: Luck | None = None) -> float:
         """Return how far the interval reaches to either side, as a logarithm.
 
         Args:
             confidence: of the whole interval, above 0 and below 1; each bound holds with half of the doubt.
-            luck_sd: the standard deviation of what the blocks cannot show, as a logarithm.
+            luck: what the blocks cannot show.
         """
-        return student_quantile(confidence, self.pairs - 1) * math.hypot(self.standard_error, luck_sd)
+        if luck is None:
+            return student_quantile(confidence, self.pairs - 1) * self.standard_error
+        degrees = min(self.pairs - 1, luck.degrees)
+        return student_quantile(confidence, degrees) * math.hypot(self.standard_error, luck.sd)
 
-    def interval(self, confidence: float, luck_sd: float = 0.0) -> Interval:
+    def interval(self, confidence: float, luck: Luck | None = None) -> Interval:
         """Return the ratio and between what it lies; see :meth:`spread`."""
-        spread = self.spread(confidence, luck_sd)
+        spread = self.spread(confidence, luck)
         low, high = self.log_ratio - spread, self.log_ratio + spread
         return Interval(math.exp(self.log_ratio), math.exp(low), math.exp(min(high, _ENDLESS)), confidence)
 
@@ -141,6 +160,54 @@ def bootstrap_ratios(
         else None
         for at in range(len(measures))
     ]
+
+
+def process_luck(
+    baseline: Calls,
+    candidate: Calls,
+    percentiles: Sequence[float],
+    standard_error: float,
+    *,
+    processes: tuple[int, int],
+    assumed_sd: float,
+) -> Luck:
+    """Return what processes of the same code differ by for as long as they live, in the ratio of two arms.
+
+    What is assumed is mended by what the processes of each arm do differ by, as far as few processes can tell.
+
+    Args:
+        baseline: its process ``k`` of ``n`` was called in the blocks ``k``, ``k + n``, and so on.
+        candidate: the other arm, in the same way.
+        percentiles: of the measure; its geometric mean is taken.
+        standard_error: of the ratio's logarithm, as the blocks show it; it is in what processes are seen to differ by.
+        processes: how many each arm has.
+        assumed_sd: the standard deviation between processes that is assumed, as a logarithm.
+
+    Source:
+        the pooled variance within both arms, weighed with the assumed one by degrees of freedom (an inverse chi-square
+        prior; Gelman et al., "Bayesian Data Analysis", 2.6).
+    """
+    squares, degrees = 0.0, 0
+    for arm, count in zip((baseline, candidate), processes, strict=True):
+        logs = [_log_measure(arm.where(arm.block % count == number), percentiles) for number in range(count)]
+        known = [each for each in logs if math.isfinite(each)]
+        if len(known) > 1:
+            squares += float(np.var(known, ddof=1)) * (len(known) - 1)
+            degrees += len(known) - 1
+    per_process = 1 / processes[0] + 1 / processes[1]
+    if not degrees or not math.isfinite(standard_error):
+        return Luck(assumed_sd * math.sqrt(per_process))
+    assumed = assumed_sd**2 + standard_error**2 / per_process
+    seen = per_process * (_ASSUMED_DEGREES * assumed + squares) / (_ASSUMED_DEGREES + degrees)
+    return Luck(math.sqrt(max(0.0, seen - standard_error**2)), _ASSUMED_DEGREES + degrees)
+
+
+def _log_measure(calls: Calls, percentiles: Sequence[float]) -> float:
+    well_ms = calls.latency_ms[~calls.failed]
+    if not len(well_ms):
+        return math.nan
+    with np.errstate(divide="ignore"):
+        return float(np.log(np.percentile(well_ms, percentiles)).mean())
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,7 +413,7 @@ def _normal_quantile(confidence: float) -> float:
     return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
-def needed_seconds(ratio: LogRatio, seconds: float, room: float, confidence: float, luck_sd: float) -> float | None:
+def needed_seconds(ratio: LogRatio, seconds: float, room: float, confidence: float, luck: Luck) -> float | None:
     """Return how many seconds more of each arm would make the interval narrow enough.
 
     Args:
@@ -354,13 +421,13 @@ def needed_seconds(ratio: LogRatio, seconds: float, room: float, confidence: flo
         seconds: how long each arm was measured.
         room: how far the interval may reach to either side, as a logarithm, above 0.
         confidence: of the interval.
-        luck_sd: the standard deviation of what more seconds cannot make smaller, as a logarithm.
+        luck: what more seconds cannot make smaller.
 
     Returns:
         The seconds; ``None`` if seconds do not help: only more processes do.
     """
-    quantile = student_quantile(confidence, max(ratio.pairs - 1, 5))
-    allowed = (room / quantile) ** 2 - luck_sd**2
+    quantile = student_quantile(confidence, min(max(ratio.pairs - 1, 5), luck.degrees))
+    allowed = (room / quantile) ** 2 - luck.sd**2
     if allowed <= 0 or not math.isfinite(ratio.standard_error):
         return None
     return max(0.0, seconds * (ratio.standard_error**2 / allowed - 1))

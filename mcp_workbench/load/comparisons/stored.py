@@ -23,6 +23,7 @@ from mcp_workbench.load.comparisons.gate import GateSettings
 from mcp_workbench.load.comparisons.statistics import (
     ErrorDifference,
     LogRatio,
+    Luck,
     exact_chance,
     newcombe_interval,
 )
@@ -69,7 +70,7 @@ def compare_stored(
     count = min(before.blocks, after.blocks)
 
     def judged(measure: str, pair: tuple[Related | None, Related | None], foreign_sd: float, tool: str = "") -> Finding:
-        bounds = p50_bounds(gate if not tool else strict, math.hypot(luck_sd, foreign_sd * other_work))
+        bounds = p50_bounds(gate if not tool else strict, Luck(math.hypot(luck_sd, foreign_sd * other_work)))
         bounds = replace(bounds, instead=_INSTEAD)
         calls = min(_well(each, tool) for each in (baseline, candidate))
         found = judged_ratio(measure, _ratio(*pair, count), calls, seconds, bounds, tool=tool)

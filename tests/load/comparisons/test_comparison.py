@@ -36,6 +36,15 @@ def test_the_same_server_twice_is_no_regression_in_either_direction() -> None:
     assert verdicts == {Verdict.NO_REGRESSION: 8}
 
 
+def test_quick_calls_that_take_longer_are_found_where_p50_is_noise() -> None:
+    noisy = np.exp(np.random.default_rng(3).normal(0, 0.4, 30))
+    arms = [arm(1), arm(2, factor=1.2)]
+    disturbed = [replace(each, latency_ms=each.latency_ms * noisy[each.block]) for each in arms]
+    found = compared(*disturbed)
+    assert (finding(found, "p10").verdict, found.verdict) == (Verdict.REGRESSION, Verdict.REGRESSION)
+    assert compared(disturbed[0], disturbed[0]).verdict is not Verdict.REGRESSION
+
+
 def test_calls_that_take_a_fifth_longer_are_a_regression_with_its_size() -> None:
     found = [compared(arm(at), arm(at + 100, factor=1.2)) for at in range(8)]
     assert Counter(each.verdict for each in found) == {Verdict.REGRESSION: 8}
@@ -64,7 +73,7 @@ def test_a_tail_of_too_few_calls_is_not_judged_unless_it_has_to_be() -> None:
     never = compared(*few, settings=GateSettings(judge_tail="never"))
     assert (never.verdict, [each.measure for each in never.findings]) == (
         Verdict.NO_REGRESSION,
-        ["p50", "p25", "errors"],
+        ["p50", "p10", "p25", "errors"],
     )
 
 
@@ -189,11 +198,17 @@ def test_blocks_that_only_one_arm_has_are_left_out() -> None:
 def test_the_report_is_a_table_json_junit_and_a_picture() -> None:
     found = compared(arm(1), arm(2, factor=1.3), names=("1.0", "2.0 <x>"))
     rows = found.frame
-    assert list(rows["measure"]) == ["p50 ms", "p25 ms", "tail ms", "errors %"]
+    assert list(rows["measure"]) == ["p50 ms", "p10 ms", "p25 ms", "tail ms", "errors %"]
     told = json.loads(found.to_json())
     assert (told["verdict"], told["ok"], told["rows"][0]["verdict"]) == ("regression", False, "regression")
     suite = next(iter(junitparser.JUnitXml.fromstring(found.to_junit().encode())))
-    assert {case.name: case.is_passed for case in suite} == {"p50": False, "p25": True, "tail": True, "errors": True}
+    assert {case.name: case.is_passed for case in suite} == {
+        "p50": False,
+        "p10": False,
+        "p25": True,
+        "tail": True,
+        "errors": True,
+    }
     assert suite.name == "2.0 <x> against 1.0"
     axes = found.plot().figure.axes[0]
     assert "candidate / baseline" in axes.get_xlabel()
@@ -226,7 +241,7 @@ def test_arms_without_any_calls_are_not_enough() -> None:
     nothing = arm(1).where(np.zeros(600, dtype=bool))
     found = compared(nothing, nothing)
     assert found.verdict is Verdict.NOT_ENOUGH
-    assert len(found.frame) == 4
+    assert len(found.frame) == 5
 
 
 def test_one_regression_outweighs_what_is_open_and_that_what_is_well() -> None:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,15 +13,18 @@ from scipy import stats
 
 from mcp_workbench.load.comparisons.statistics import (
     LogRatio,
+    Luck,
     bootstrap_ratios,
     error_difference,
     exact_chance,
     needed_calls,
     needed_seconds,
     newcombe_interval,
+    process_luck,
     student_quantile,
     wilson_interval,
 )
+from mcp_workbench.load.measured import Calls
 
 RATES = st.tuples(st.integers(0, 400), st.integers(1, 400)).map(lambda pair: (min(pair), max(pair)))
 
@@ -118,9 +122,43 @@ def test_of_one_pair_nothing_is_sure() -> None:
 
 def test_what_blocks_cannot_show_makes_the_interval_wider() -> None:
     ratio = LogRatio(1.0, 1.1, math.log(1.1), 0.03, 30)
-    alone, with_luck = ratio.spread(0.9), ratio.spread(0.9, 0.04)
+    alone, with_luck = ratio.spread(0.9), ratio.spread(0.9, Luck(0.04))
     assert with_luck / alone == pytest.approx(5 / 3)
     assert student_quantile(0.9, 29) == pytest.approx(stats.t.ppf(0.95, 29))
+    guessed = ratio.spread(0.9, Luck(0.04, 4))
+    assert guessed / with_luck == pytest.approx(stats.t.ppf(0.95, 4) / stats.t.ppf(0.95, 29))
+
+
+def test_processes_that_differ_make_a_ratio_less_sure_than_blocks_alone() -> None:
+    def of(luck: tuple[float, float, float]) -> Calls:
+        calls = arm(1)
+        return replace(calls, latency_ms=calls.latency_ms * np.array(luck)[calls.block % 3])
+
+    alike, unlike = of((1, 1, 1)), of((0.8, 1, 1.25))
+    how: dict[str, Any] = {"processes": (3, 3), "assumed_sd": 0.02}
+    calm, wild = (process_luck(alike, each, (50.0,), 0.02, **how) for each in (alike, unlike))
+    assert calm.degrees == wild.degrees == 8
+    assert calm.sd < 0.03 < 0.08 < wild.sd < 0.2
+    # Of one process each nothing is seen, and what is assumed holds.
+    alone = process_luck(alike, unlike, (50.0,), 0.02, processes=(1, 1), assumed_sd=0.02)
+    assert (alone.sd, alone.degrees > 1_000) == (pytest.approx(0.02 * math.sqrt(2)), True)
+
+
+def test_two_servers_whose_processes_have_luck_of_their_own_are_rarely_called_different() -> None:
+    random = np.random.default_rng(4)
+    alarms = 0
+    for number in range(100):
+        arms = []
+        for side in (0, 1):
+            calls = arm(2 * number + side, seconds=3)
+            luck = np.exp(random.normal(0, 0.07, 3))
+            arms.append(replace(calls, latency_ms=calls.latency_ms * luck[calls.block % 3]))
+        (ratio,) = bootstrap_ratios(*arms, [(50.0,)], resamples=100)
+        assert ratio is not None
+        luck = process_luck(*arms, (50.0,), ratio.standard_error, processes=(3, 3), assumed_sd=0.05)
+        interval = ratio.interval(0.9, luck)
+        alarms += interval.low > 1.03 or interval.high < 1 / 1.03
+    assert alarms <= 8
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
@@ -179,15 +217,15 @@ def test_errors_of_an_arm_without_calls_are_not_compared() -> None:
 @settings(max_examples=50)
 def test_after_the_needed_seconds_the_interval_has_room(error: float, room: float) -> None:
     ratio = LogRatio(1.0, 1.0, 0.0, error, 1_000)
-    more_s = needed_seconds(ratio, 2.0, room, 0.9, 0.01)
+    more_s = needed_seconds(ratio, 2.0, room, 0.9, Luck(0.01))
     assert more_s is not None
     longer = replace(ratio, standard_error=error * math.sqrt(2 / (2 + more_s)))
-    assert longer.spread(0.9, 0.01) <= room * 1.0001
+    assert longer.spread(0.9, Luck(0.01)) <= room * 1.0001
 
 
 def test_seconds_do_not_help_against_what_lasts_as_long_as_a_process() -> None:
     ratio = LogRatio(1.0, 1.0, 0.0, 0.01, 30)
-    assert needed_seconds(ratio, 2.0, 0.05, 0.9, 0.05) is None
+    assert needed_seconds(ratio, 2.0, 0.05, 0.9, Luck(0.05)) is None
 
 
 def test_after_the_needed_calls_the_difference_is_bounded() -> None:
