@@ -71,11 +71,11 @@ class GateSettings(_Part):
         quick_process_sd: the same for the quick calls, p10 of the service time (0.03).
         tail_process_sd: the same for the slow end (0.04).
         run_sd: of two runs of one process each at different times, after division by the calibration server's, as the
-            logarithm of a latency (0.06); it is divided by the root of the number of processes.
+            logarithm of a latency (0.08); it is divided by the root of the number of processes.
         foreign_sd: the same for each core that other programs were busy on during a run, for p50 (0.4): the
             calibration server makes up for a part of it only.
         quick_foreign_sd: the same for the quick calls (0.05).
-        speed_sd: the same for the logarithm of how much faster the calibration server was in one of the runs (0.15):
+        speed_sd: the same for the logarithm of how much faster the calibration server was in one of the runs (0.25):
             what of a server's time is waiting does not follow the machine.
         judge_tail: ``when possible`` (the slow end may find a regression, and is never missed), ``always`` (without
             calls enough for it nothing is decided) or ``never``.
@@ -99,10 +99,10 @@ class GateSettings(_Part):
     process_sd: _Sd = Field(default=0.05, description="What processes of the same code differ by, as a logarithm.")
     quick_process_sd: _Sd = Field(default=0.03, description="The same for the quick calls.")
     tail_process_sd: _Sd = Field(default=0.04, description="The same for the slow end.")
-    run_sd: _Sd = Field(default=0.06, description="What runs at different times differ by, as a logarithm.")
+    run_sd: _Sd = Field(default=0.08, description="What runs at different times differ by, as a logarithm.")
     foreign_sd: _Sd = Field(default=0.4, description="The same for a core of other work beside a run, for p50.")
     quick_foreign_sd: _Sd = Field(default=0.05, description="The same for the quick calls.")
-    speed_sd: _Sd = Field(default=0.15, description="The same for a machine that was faster beside one run.")
+    speed_sd: _Sd = Field(default=0.25, description="The same for a machine that was faster beside one run.")
     judge_tail: Literal["when possible", "always", "never"] = Field(
         default="when possible", description="Whether the slow end decides: when possible, always or never."
     )

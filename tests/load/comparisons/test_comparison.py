@@ -260,17 +260,17 @@ def stored(seed: int, machine: float = 1.0, *, identity: str = "one", **told: An
 
 
 def test_a_slower_machine_is_no_regression_where_the_calibration_server_is_slower_too() -> None:
-    found = compare_stored(stored(1), stored(2, machine=1.8))
+    found = compare_stored(stored(1), stored(2, machine=1.2))
     assert found.ok
     assert finding(found, "p50").baseline == pytest.approx(4, rel=0.1)
     assert list(found.frame["measure"]) == ["p10 calibrations", "p50 calibrations", "errors %"]
 
 
 def test_a_slower_server_on_a_faster_machine_is_a_regression() -> None:
-    found = compare_stored(stored(1), stored(2, machine=0.5, factor=1.3))
+    found = compare_stored(stored(1), stored(2, machine=0.8, factor=1.35))
     assert found.verdict is Verdict.REGRESSION
-    assert "p10 is 1.2" in found.headline()
-    assert "p50 is 1.2" in found.headline()
+    assert "p10 is 1.3" in found.headline()
+    assert "p50 is 1.3" in found.headline()
 
 
 def test_errors_of_stored_loads_are_compared_too() -> None:
@@ -303,7 +303,7 @@ def test_a_void_stored_load_decides_nothing() -> None:
 
 
 def test_other_work_beside_a_stored_run_hides_what_p50_says_and_not_the_quick_calls() -> None:
-    before, after = stored(1), stored(2, factor=1.2)
+    before, after = stored(1), stored(2, factor=1.3)
     busy = replace(after, honesty=replace(after.honesty, foreign_share=1.1))
     quiet, disturbed = compare_stored(before, after), compare_stored(before, busy)
     assert [finding(quiet, each).verdict for each in ("p10", "p50")] == [Verdict.REGRESSION] * 2
@@ -314,8 +314,8 @@ def test_other_work_beside_a_stored_run_hides_what_p50_says_and_not_the_quick_ca
 
 
 def test_runs_of_one_process_decide_less_than_those_of_three() -> None:
-    single = [replace(stored(seed, factor=factor), processes=1) for seed, factor in ((1, 1.0), (2, 1.17))]
-    assert compare_stored(stored(1), stored(2, factor=1.17)).verdict is Verdict.REGRESSION
+    single = [replace(stored(seed, factor=factor), processes=1) for seed, factor in ((1, 1.0), (2, 1.22))]
+    assert compare_stored(stored(1), stored(2, factor=1.22)).verdict is Verdict.REGRESSION
     assert compare_stored(*single).verdict is Verdict.NOT_ENOUGH
 
 
@@ -383,7 +383,7 @@ def test_a_comparison_says_how_the_load_of_both_sides_was_made() -> None:
 
 
 def test_what_other_work_does_to_the_quick_calls_is_what_the_settings_say() -> None:
-    before, after = stored(1), stored(2, factor=1.2)
+    before, after = stored(1), stored(2, factor=1.3)
     busy = replace(after, honesty=replace(after.honesty, foreign_share=1.1))
     careful = GateSettings(quick_foreign_sd=0.3)
     assert finding(compare_stored(before, busy), "p10").verdict is Verdict.REGRESSION
@@ -416,7 +416,7 @@ def test_what_processes_differ_by_in_the_slow_end_is_what_the_settings_say() -> 
 
 def test_what_other_work_does_to_the_quick_calls_of_a_tool_is_what_the_settings_say() -> None:
     tools = ("add", "find")
-    before, after = stored(1, seconds=6, tools=tools), stored(2, seconds=6, factor=1.25, tools=tools)
+    before, after = stored(1, seconds=6, tools=tools), stored(2, seconds=6, factor=1.4, tools=tools)
     busy = replace(after, honesty=replace(after.honesty, foreign_share=1.1))
     careful = GateSettings(quick_foreign_sd=0.3)
     assert finding(compare_stored(before, busy), "p10", "find").verdict is Verdict.REGRESSION
