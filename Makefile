@@ -85,7 +85,7 @@ test:
 	.venv/bin/ruff check $(CHECKED)
 	.venv/bin/ruff format --check $(CHECKED)
 	.venv/bin/mypy
-	$(RUN) $(PYTEST) $(COVER) -n 2 --dist loadfile tests notebooks
+	$(RUN) $(PYTEST) $(COVER) -n 3 --dist loadfile tests notebooks
 else
 # One test: no other checks and no coverage, which would be too low. Notebooks too, unless files are named.
 test:

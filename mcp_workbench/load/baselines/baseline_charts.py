@@ -63,7 +63,7 @@ def percentile_chart(baseline: Baseline) -> Chart:
     )
     axes.set_xlabel("percentile of the calls (%, log scale of the rest)")
     # From the left edge: the legend takes room on the right, and a title in the middle would be cut.
-    axes.set_title(label(f"How long the calls took: {one_line(baseline.conditions.words(), 60)}"), loc="left")
+    axes.set_title(label(f"Latency: {one_line(baseline.conditions.words(), 70)}"), loc="left")
     axes.grid(visible=True, alpha=0.3)
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize="small")
     told = ", ".join(f"p{mark:g} {value:.2f} ms" for mark in _MARKS if (value := whole.percentile_ms(mark)) is not None)
@@ -76,7 +76,7 @@ def over_time_chart(baseline: Baseline) -> Chart:
     Returns:
         The picture; a notebook shows it as PNG.
     """
-    over, whole = baseline.over_time, baseline.whole
+    over = baseline.over_time
     middles_s = [each.at_s + over.slice_s / 2 for each in over.slices]
     figure, axes = empty_figure(4.2)
     for words, values, style, grey in (
@@ -90,7 +90,7 @@ def over_time_chart(baseline: Baseline) -> Chart:
         axes.plot(middles_s, heights, style, color=grey, label=named, marker=".", markersize=4)
     _latency_axis(axes, [value for each in over.slices for value in (each.p50_ms, each.max_ms)])
     axes.set_xlabel("since the first block began (s)")
-    axes.set_title(label(f"How the load went: {one_line(whole.tool, 30)}, {one_line(baseline.conditions.words(), 60)}"))
+    axes.set_title(label(f"Over time: {one_line(baseline.conditions.words(), 66)}"))
     axes.grid(visible=True, alpha=0.3)
     failing = [(at_s, each.failed) for at_s, each in zip(middles_s, over.slices, strict=True) if each.failed]
     if failing:

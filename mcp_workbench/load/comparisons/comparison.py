@@ -60,7 +60,10 @@ from mcp_workbench.untrusted import escaped, one_line
 if TYPE_CHECKING:
     from mcp_workbench.charts import Chart
 
-TRUST_LIVE: Final = ""
+TRUST_LIVE: Final = (
+    "Live comparisons of a server with itself, 3 s an arm, half of them beside other work: 1 of 60 was a false alarm, "
+    "12 said that there is not enough data; a call that takes a fifth longer was found 20 times of 20."
+)
 """How often live comparisons were right, in words; from ``benchmarks/RESULTS.md``."""
 
 _JUDGED_TOOLS: Final = 20
@@ -263,7 +266,10 @@ def compare_calls(
     """
     refuse_other_population(*conditions)
     gate = settings or GateSettings()
-    findings = tuple(_findings(baseline, candidate, gate, processes, seed))
+    # Two servers of one process have the same luck.
+    alike = gate.model_copy(update={"process_sd": 0.0, "quick_process_sd": 0.0, "tail_process_sd": 0.0})
+    together = all(each.placement == "in the kernel" for each in conditions)
+    findings = tuple(_findings(baseline, candidate, alike if together else gate, processes, seed))
     seconds = min(baseline.seconds, candidate.seconds)
     mine, theirs = baseline.outcomes(), candidate.outcomes()
     void = tuple(dict.fromkeys(reason for each in honesty for reason in each.void))

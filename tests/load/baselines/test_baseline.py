@@ -162,7 +162,7 @@ def test_of_several_tools_the_quick_calls_of_each_are_kept_of_so_many() -> None:
 def test_pictures_are_titled_with_units_and_grey() -> None:
     found = made(arm(1, seconds=10, failing=0.05, tools=("add", "read")))
     (axes,) = found.plot().figure.axes
-    assert axes.get_title(loc="left").startswith("How long the calls took: http, own process")
+    assert axes.get_title(loc="left").startswith("Latency: http, own process")
     assert axes.get_xlabel() == "percentile of the calls (%, log scale of the rest)"
     assert axes.get_ylabel().startswith("latency (ms")
     assert [text.get_text() for text in axes.get_xticklabels()] == ["50 %", "90 %", "99 %", "99.9 %"]

@@ -144,6 +144,17 @@ def test_where_only_more_processes_would_do_it_says_so() -> None:
     assert more.verdict is not Verdict.NOT_ENOUGH
 
 
+def test_servers_of_one_process_have_no_luck_that_tells_them_apart() -> None:
+    apart, together = (
+        compare_calls(arm(1), arm(2), conditions=(conditions, conditions))
+        for conditions in (CONDITIONS, replace(CONDITIONS, placement="in the kernel"))
+    )
+    changes = [finding(each, "p50").change for each in (apart, together)]
+    assert changes[0] is not None
+    assert changes[1] is not None
+    assert changes[1].high < changes[0].high - 0.05
+
+
 def test_a_faster_candidate_is_no_regression_and_is_called_faster() -> None:
     found = compared(arm(1), arm(2, factor=0.7))
     assert found.verdict is Verdict.NO_REGRESSION
