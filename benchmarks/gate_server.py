@@ -1,6 +1,6 @@
 """A server for the proofs of the gate: its one tool computes for a while, and can be made slower, uneven, or faulty.
 
-``python gate_server.py UNITS [--slower FACTOR] [--slow-share SHARE --slow-factor FACTOR] [--errors SHARE] [--http]``
+``python gate_server.py UNITS [--slower FACTOR] [--slow-share SHARE --slow-ms WAIT] [--errors SHARE] [--http]``
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("units", type=float)
     parser.add_argument("--slower", type=float, default=1.0)
     parser.add_argument("--slow-share", type=float, default=0.0)
-    parser.add_argument("--slow-factor", type=float, default=1.0)
+    parser.add_argument("--slow-ms", type=float, default=0.0)
     parser.add_argument("--errors", type=float, default=0.0)
     parser.add_argument("--http", action="store_true")
     chosen = parser.parse_args()
@@ -36,10 +36,10 @@ def main() -> None:
     @server.tool()
     async def work() -> str:
         """Compute."""
-        factor = chosen.slower
         if chosen.slow_share and dice.random() < chosen.slow_share:
-            factor *= chosen.slow_factor
-        work_units(chosen.units * factor)
+            # As for what is in no cache: the call waits, and others do not.
+            await anyio.sleep(chosen.slow_ms / 1e3)
+        work_units(chosen.units * chosen.slower)
         if chosen.errors and dice.random() < chosen.errors:
             raise ToolError("planted")
         return "done"
