@@ -137,7 +137,8 @@ def test_two_targets_are_compared_live_and_the_verdict_is_the_exit_code(
     assert err == ""
     assert code == VERDICTS[out.partition(":")[0]]
     assert re.search(r"│ p50 ms +│ \(all\) ", out)
-    assert re.search(r"s of each; 1 process against 1; http, own process, open at 200 a second \(poisson\)\n$", out)
+    assert re.search(r"s of each; 1 process against 1; http, own process, open at 200 a second \(poisson\)\n", out)
+    assert "Live comparisons of a server with itself" in out
     assert {case.name for suite in junitparser.JUnitXml.fromfile(str(junit)) for case in suite} >= {"p50", "errors"}
 
 
