@@ -261,7 +261,9 @@ def test_a_server_compared_live_with_itself_is_no_regression(bench: Workbench, h
     assert found.verdict is not Verdict.REGRESSION
     assert found.names == (f"{bench.name} (baseline)", f"{bench.name} (candidate)")
     assert found.processes == (1, 1)
-    assert {each.measure for each in found.findings} >= {"p50", "p10", "p25", "tail", "errors"}
+    # Stalls and drops are told where there are any: other tests are at work, too.
+    told = {each.measure for each in found.findings} - {"stalls", "drops"}
+    assert told == {"p50", "p10", "p25", "tail", "errors"}
 
 
 def test_a_slower_server_is_a_regression() -> None:

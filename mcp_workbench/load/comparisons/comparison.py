@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
 TRUST_LIVE: Final = (
     "Live comparisons of a server with itself, 3 s an arm, half of them beside other work: 1 of 60 was a false alarm, "
-    "12 said that there is not enough data; a call that takes a fifth longer was found 20 times of 20."
+    "12 said that there is not enough data; calls that take a fifth longer for one user were found 20 times of 20."
 )
 """How often live comparisons were right, in words; from ``benchmarks/RESULTS.md``."""
 

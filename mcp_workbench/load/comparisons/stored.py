@@ -31,9 +31,9 @@ from mcp_workbench.records import Outcome
 from mcp_workbench.untrusted import one_line
 
 TRUST_STORED: Final = (
-    "Runs that were 20 minutes apart, one of them beside other work on most of the machine: none of 30 of the same "
-    "server was a false alarm; a call that took a fifth longer was found 9 times of 30, and the rest was not enough "
-    "data. For a sure answer compare live."
+    "Of runs that were 20 minutes apart, many of them beside other work on most of the machine, none of 30 of the same "
+    "server was a false alarm, and a call that took a fifth longer was found 9 times of 30; the rest was not enough "
+    "data. The settings were chosen on these runs. For a sure answer compare live."
 )
 """How often comparisons with a stored baseline were right, in words; from ``benchmarks/RESULTS.md``."""
 
