@@ -11,7 +11,7 @@ import numpy as np
 
 from mcp_workbench.errors import UsageError
 from mcp_workbench.load.baselines.histograms import Histogram, histogram_of, rank
-from mcp_workbench.load.comparisons.statistics import wilson_interval
+from mcp_workbench.load.comparisons.error_rates import wilson_interval
 from mcp_workbench.load.measured import OUTCOMES, Calls
 from mcp_workbench.records import Outcome
 from mcp_workbench.untrusted import one_line

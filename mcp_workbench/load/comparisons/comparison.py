@@ -26,6 +26,7 @@ from mcp_workbench.junit import Case, junit_xml
 from mcp_workbench.load.baselines.conditions import Conditions
 from mcp_workbench.load.baselines.honesty import Honesty
 from mcp_workbench.load.baselines.honesty_words import honesty_words
+from mcp_workbench.load.comparisons.error_rates import error_difference
 from mcp_workbench.load.comparisons.findings import (
     P10,
     P25,
@@ -46,7 +47,6 @@ from mcp_workbench.load.comparisons.statistics import (
     LogRatio,
     Luck,
     bootstrap_ratios,
-    error_difference,
     process_luck,
     stall_difference,
 )

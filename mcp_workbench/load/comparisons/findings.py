@@ -6,13 +6,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from mcp_workbench.load.comparisons.error_rates import ErrorDifference, needed_calls
 from mcp_workbench.load.comparisons.gate import GateSettings
 from mcp_workbench.load.comparisons.statistics import (
-    ErrorDifference,
     Interval,
     LogRatio,
     Luck,
-    needed_calls,
     needed_seconds,
 )
 from mcp_workbench.load.comparisons.verdicts import Verdict

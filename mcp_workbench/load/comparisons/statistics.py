@@ -6,7 +6,7 @@ process (the luck of its memory layout, of its hash seed) is in all blocks alike
 term of its own.
 
 Latencies are those of the calls that ended well: a failing call is often a fast one, and a server that fails must not
-look better for it. Failures are judged by themselves.
+look better for it. Failures are judged by themselves (``error_rates``).
 
 Source:
     the block bootstrap for paired series (Künsch 1989, "The jackknife and the bootstrap for general stationary
@@ -33,7 +33,6 @@ _WELL_KNOWN: Final = 1_000_000
 _ASSUMED_DEGREES: Final = 4
 # A grid as fine as this moves a percentile by less than a thousandth of the calls; the tail has more of it.
 _GRID, _TAIL_GRID, _TAIL_SHARE = 1_000, 500, 0.95
-_MOST_CALLS: Final = 1e9
 # Beyond this logarithm a ratio is no number any more.
 _ENDLESS: Final = 700.0
 
@@ -145,7 +144,7 @@ def bootstrap_ratios(
         drawn = np.concatenate(
             [
                 second.log_measures(weights, measures) - first.log_measures(weights, measures)
-                for weights in _draws(pairs, resamples, seed)
+                for weights in draws(pairs, resamples, seed)
             ]
         )
     return [
@@ -251,7 +250,7 @@ class _Ranked:
         return np.stack(columns, axis=1)
 
 
-def _draws(pairs: int, resamples: int, seed: int) -> Iterator[NDArray[np.float32]]:
+def draws(pairs: int, resamples: int, seed: int) -> Iterator[NDArray[np.float32]]:
     """Yield how often each pair of blocks was drawn, some resamples at a time, so that memory stays bounded."""
     random = np.random.default_rng(seed)
     for begin in range(0, resamples, _CHUNK):
@@ -264,59 +263,6 @@ def _standard_error(drawn: NDArray[np.float64], pairs: int) -> float:
     if len(drawn) < 2 or pairs < 2:
         return math.inf
     return float(drawn.std(ddof=1)) * math.sqrt(pairs / (pairs - 1))
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorDifference:
-    """How many more of the candidate's calls failed, as a share of its calls.
-
-    Attributes:
-        baseline_errors: how many of the baseline's calls failed.
-        baseline_calls: how many it had.
-        candidate_errors: how many of the candidate's calls failed.
-        candidate_calls: how many it had.
-        interval: the difference of the shares, candidate less baseline: the wider of what single calls and of what
-            whole blocks allow for, so that one burst of errors is no trend.
-        chance: the probability of so many errors, or more, at the candidate, if both failed alike.
-    """
-
-    baseline_errors: int
-    baseline_calls: int
-    candidate_errors: int
-    candidate_calls: int
-    interval: Interval
-    chance: float
-
-
-def error_difference(
-    baseline: Calls, candidate: Calls, confidence: float, *, resamples: int = RESAMPLES, seed: int = 0
-) -> ErrorDifference | None:
-    """Compare how many calls failed in two arms that were called in turns; ``None`` if an arm has no calls.
-
-    Args:
-        baseline: its block ``i`` ran beside block ``i`` of the candidate.
-        candidate: the other arm.
-        confidence: of the interval, above 0 and below 1.
-        resamples: how often pairs of blocks are drawn.
-        seed: of the draws.
-    """
-    pairs = min(baseline.blocks, candidate.blocks)
-    counted = [_errors_by_block(calls, pairs) for calls in (baseline, candidate)]
-    (errors, calls), (more_errors, more_calls) = ((int(e.sum()), int(c.sum())) for e, c in counted)
-    if not calls or not more_calls:
-        return None
-    single = newcombe_interval(errors, calls, more_errors, more_calls, confidence)
-    drawn = []
-    for weights in _draws(pairs, resamples, seed):
-        with np.errstate(invalid="ignore"):
-            shares = [(weights @ e) / (weights @ c) for e, c in counted]
-        drawn.append(shares[1] - shares[0])
-    differences = np.concatenate(drawn)
-    differences = differences[np.isfinite(differences)]
-    low, high = np.quantile(differences, ((1 - confidence) / 2, (1 + confidence) / 2)) if pairs > 1 else (-1.0, 1.0)
-    whole = Interval(single.estimate, min(single.low, float(low)), max(single.high, float(high)), confidence)
-    chance = exact_chance(errors, calls, more_errors, more_calls)
-    return ErrorDifference(errors, calls, more_errors, more_calls, whole, chance)
 
 
 def stall_difference(
@@ -343,74 +289,11 @@ def stall_difference(
     waited_s = np.stack([arm.waited_s[:pairs] for arm in (baseline, candidate)])
     block_s = np.stack([arm.block_s[:pairs] for arm in (baseline, candidate)])
     drawn = np.concatenate(
-        [np.diff((weights @ waited_s.T) / (weights @ block_s.T))[:, 0] for weights in _draws(pairs, resamples, seed)]
+        [np.diff((weights @ waited_s.T) / (weights @ block_s.T))[:, 0] for weights in draws(pairs, resamples, seed)]
     )
     mine, theirs = map(float, waited_s.sum(axis=1) / block_s.sum(axis=1))
     low, high = np.quantile(drawn, ((1 - confidence) / 2, (1 + confidence) / 2)) if pairs > 1 else (-math.inf, math.inf)
     return mine, theirs, Interval(theirs - mine, float(low), float(high), confidence)
-
-
-def _errors_by_block(calls: Calls, pairs: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    inside = calls.block < pairs
-    block = calls.block[inside].astype(np.int64)
-    counts = [
-        np.bincount(chosen, minlength=pairs).astype(np.float64) for chosen in (block[calls.failed[inside]], block)
-    ]
-    return counts[0], counts[1]
-
-
-def wilson_interval(errors: int, calls: int, confidence: float = 0.95) -> Interval:
-    """Return the share of calls that failed, and between what it lies; from 0 to 1 if there were no calls.
-
-    Source:
-        Wilson 1927, the score interval; it holds for few errors, and for none.
-    """
-    if calls == 0:
-        return Interval(math.nan, 0.0, 1.0, confidence)
-    z = _normal_quantile(confidence)
-    share, scale = errors / calls, 1 + z * z / calls
-    middle = (share + z * z / (2 * calls)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / calls + z * z / (4 * calls * calls))
-    return Interval(share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)), confidence)
-
-
-def newcombe_interval(errors: int, calls: int, more_errors: int, more_calls: int, confidence: float) -> Interval:
-    """Return the difference of two shares of failed calls, second less first, and between what it lies.
-
-    Source:
-        Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10.
-    """
-    first, second = wilson_interval(errors, calls, confidence), wilson_interval(more_errors, more_calls, confidence)
-    difference = second.estimate - first.estimate
-    low = difference - math.hypot(second.estimate - second.low, first.high - first.estimate)
-    high = difference + math.hypot(second.high - second.estimate, first.estimate - first.low)
-    return Interval(difference, low, high, confidence)
-
-
-def exact_chance(errors: int, calls: int, more_errors: int, more_calls: int) -> float:
-    """Return how probable ``more_errors`` or more are in the second arm, if errors fall on calls of both alike.
-
-    Source:
-        Fisher's exact test, one-sided.
-    """
-    from scipy.special import gammaln
-
-    def log_ways(whole: int, part: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        ways: NDArray[np.float64] = (
-            gammaln(whole + 1) - gammaln(np.add(part, 1)) - gammaln(np.subtract(whole, part) + 1)
-        )
-        return ways
-
-    both = errors + more_errors
-    counts = np.arange(more_errors, min(both, more_calls) + 1, dtype=np.float64)
-    logs = log_ways(more_calls, counts) + log_ways(calls, both - counts) - log_ways(calls + more_calls, both)
-    return min(1.0, float(np.exp(logs).sum()))
-
-
-def _normal_quantile(confidence: float) -> float:
-    from statistics import NormalDist
-
-    return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
 def needed_seconds(ratio: LogRatio, seconds: float, room: float, confidence: float, luck: Luck) -> float | None:
@@ -431,25 +314,3 @@ def needed_seconds(ratio: LogRatio, seconds: float, room: float, confidence: flo
     if allowed <= 0 or not math.isfinite(ratio.standard_error):
         return None
     return max(0.0, seconds * (ratio.standard_error**2 / allowed - 1))
-
-
-def needed_calls(errors: ErrorDifference, bound: float, confidence: float) -> float | None:
-    """Return how many calls each arm would need for the difference's upper bound to fall below ``bound``.
-
-    Args:
-        errors: what was found; that errors go on as they came is assumed.
-        bound: a share from 0 to 1.
-        confidence: of the interval.
-
-    Returns:
-        The number of calls; ``None`` if more calls do not help: the difference itself is above the bound.
-    """
-    shares = errors.baseline_errors / errors.baseline_calls, errors.candidate_errors / errors.candidate_calls
-    calls = float(min(errors.baseline_calls, errors.candidate_calls))
-    while shares[1] - shares[0] < bound and calls < _MOST_CALLS:
-        calls *= 1.1
-        count = math.ceil(calls)
-        first, second = (round(share * count) for share in shares)
-        if newcombe_interval(first, count, second, count, confidence).high < bound:
-            return calls
-    return None

@@ -18,14 +18,12 @@ from mcp_workbench.errors import UsageError
 from mcp_workbench.load.baselines.baseline import Baseline
 from mcp_workbench.load.baselines.pairs import Pairs, Related
 from mcp_workbench.load.comparisons.comparison import Comparison, failed_of, refuse_other_population
+from mcp_workbench.load.comparisons.error_rates import ErrorDifference, exact_chance, newcombe_interval
 from mcp_workbench.load.comparisons.findings import Finding, judged_errors, judged_ratio, only_as_regression, p50_bounds
 from mcp_workbench.load.comparisons.gate import GateSettings
 from mcp_workbench.load.comparisons.statistics import (
-    ErrorDifference,
     LogRatio,
     Luck,
-    exact_chance,
-    newcombe_interval,
 )
 from mcp_workbench.records import Outcome
 from mcp_workbench.untrusted import one_line

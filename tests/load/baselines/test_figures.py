@@ -20,7 +20,7 @@ from mcp_workbench.load.baselines.figures import (
     merge_figures,
     over_time_of,
 )
-from mcp_workbench.load.comparisons.statistics import wilson_interval
+from mcp_workbench.load.comparisons.error_rates import wilson_interval
 from mcp_workbench.load.measured import OUTCOMES, Calls
 from mcp_workbench.records import Outcome
 

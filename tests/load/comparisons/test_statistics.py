@@ -11,18 +11,20 @@ from hypothesis import strategies as st
 from invented_arms import arm, columns
 from scipy import stats
 
+from mcp_workbench.load.comparisons.error_rates import (
+    error_difference,
+    exact_chance,
+    needed_calls,
+    newcombe_interval,
+    wilson_interval,
+)
 from mcp_workbench.load.comparisons.statistics import (
     LogRatio,
     Luck,
     bootstrap_ratios,
-    error_difference,
-    exact_chance,
-    needed_calls,
     needed_seconds,
-    newcombe_interval,
     process_luck,
     student_quantile,
-    wilson_interval,
 )
 from mcp_workbench.load.measured import Calls
 
