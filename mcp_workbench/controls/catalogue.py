@@ -93,8 +93,10 @@ class Catalogue:
             # One list at a time: who waited for it, and came before it was asked for, takes it over.
             async with self._asking:
                 if self._asked_s < arrived_s:
-                    self._asked_s = time.monotonic()
+                    asked_s = time.monotonic()
                     self._take_over(await self._listed(ctx))
+                    # Only now: a list that did not come says nothing of any tool, also to those who waited for it.
+                    self._asked_s = asked_s
         if scope.cancelled_caught:
             raise Failure(
                 "timeout",

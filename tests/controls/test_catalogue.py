@@ -13,6 +13,7 @@ from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, Te
 
 from mcp_workbench import ContractBook
 from mcp_workbench.controls import Settings, harden
+from mcp_workbench.controls.catalogue import Catalogue
 
 NUMBER = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
@@ -169,6 +170,42 @@ def test_a_list_that_does_not_come_is_waited_for_until_the_deadline_only() -> No
     server = lazy([], 60)
     harden(server, settings=Settings(deadline_ms=80))
     assert at_once(server, ["half", "other"]) == ["timeout", "timeout"]
+
+
+def test_who_waited_for_a_list_that_did_not_come_asks_again() -> None:
+    listings: list[str] = []
+    held = anyio.Event()
+
+    async def list_tools(ctx: Any, params: Any) -> ListToolsResult:
+        listings.append("asked")
+        if len(listings) == 1:
+            await held.wait()
+        if len(listings) < 3:
+            raise RuntimeError("no list today")
+        return ListToolsResult(tools=[Tool(name="half", input_schema=NUMBER)])
+
+    catalogue = Catalogue(Server("moody", on_list_tools=list_tools), None, None)
+    found: list[str] = []
+
+    async def find() -> None:
+        ctx: Any = None
+        try:
+            entry = await catalogue.find("half", ctx)
+        except RuntimeError as error:
+            found.append(str(error))
+        else:
+            found.append("unknown" if entry is None else entry.name)
+
+    async def ask() -> None:
+        async with anyio.create_task_group() as group:
+            # The first is at the list while the other two come.
+            for _ in range(3):
+                group.start_soon(find)
+            await anyio.wait_all_tasks_blocked()
+            held.set()
+
+    anyio.run(ask)
+    assert found == ["no list today", "no list today", "half"]
 
 
 def test_tools_that_only_the_contract_has_are_named_in_the_log_once(caplog: pytest.LogCaptureFixture) -> None:
