@@ -25,8 +25,9 @@ export MYPY_CACHE_DIR := $(CACHE)/mypy
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
 export COVERAGE_FILE := $(CACHE)/coverage
 export BREAKPAD_DUMP_LOCATION := $(CACHE)/chromium
-# Another environment's modules must not shadow those installed here.
-unexport PYTHONPATH PYTHONHOME
+# Another environment's modules must not shadow those installed here; and what is compiled is kept, or each of some
+# hundred processes would compile it again.
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 # What runs after the installation runs as in an activated environment.
 RUN = PATH="$(CURDIR)/.venv/bin:$$PATH"

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,24 @@ settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
 EXAMPLE = Path(__file__).with_name("example_servers.py")
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure no coverage of tests that are marked ``no_cover``, nor of those that draw their examples.
+
+    pytest-cov alone does not do it in the workers of pytest-xdist: it stops what it measures there, and that makes
+    another measurement go on, which it began while it read the options.
+    """
+    drawn = getattr(getattr(item, "function", None), "is_hypothesis_test", False)
+    if not drawn and item.get_closest_marker("no_cover") is None:
+        return (yield)
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracer)
 
 
 @pytest.fixture(scope="session", autouse=True)

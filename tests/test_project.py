@@ -12,6 +12,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -359,3 +361,13 @@ def test_ci_runs_make_test_and_nothing_after_it():
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     assert "set -euo pipefail" in lines
     assert lines[-1] == "make test"
+
+
+@pytest.mark.no_cover
+def test_no_coverage_is_measured_in_a_test_that_is_marked_so() -> None:
+    assert sys.gettrace() is None
+
+
+@given(st.none())
+def test_no_coverage_is_measured_in_a_test_that_draws_its_examples(nothing: None) -> None:
+    assert sys.gettrace() is nothing

@@ -18,20 +18,15 @@ name get the same one, since a process has one module of a name; give one of the
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import importlib.util
 import json
 import os
 import re
 import shlex
 import shutil
 import sys
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -41,6 +36,7 @@ from mcp.server.mcpserver import MCPServer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mcp_workbench.errors import TargetError, UnreachableError
+from mcp_workbench.kernel.target_files import server_of_file, server_of_module
 from mcp_workbench.records import Transport
 from mcp_workbench.untrusted import one_line
 
@@ -191,10 +187,10 @@ def _text(text: str, name: str | None) -> Target:
     if file := _file(_CONFIGURATION, text):
         return _configured(Path(file["file"]).expanduser(), file["entry"], name)
     if file := _file(_FILE_ATTRIBUTE, text):
-        server = _attribute(_module_of_file(Path(file["file"]).expanduser()), file["attribute"], text)
+        server = server_of_file(Path(file["file"]).expanduser(), file["attribute"], text)
         return ServerTarget(server, name or one_line(server.name, 60), word=text)
     if named := _MODULE_ATTRIBUTE.fullmatch(text):
-        server = _attribute(_module_of_name(named["module"]), named["attribute"], text)
+        server = server_of_module(named["module"], named["attribute"], text)
         return ServerTarget(server, name or one_line(server.name, 60), word=text)
     if re.match(r"^[a-z][a-z0-9+.-]*://", text, re.IGNORECASE):
         raise TargetError(f"{_shown(text)!r} is no HTTP address; MCP servers are reached at http:// or https://")
@@ -340,83 +336,3 @@ def _entry(value: object, name: str | None, where: str) -> Target:
     if entry.url and not entry.command:
         return _url(entry.url, name, entry.headers)
     raise UnreachableError(f"{where}: an entry has either 'command' or 'url'; give one of them")
-
-
-def _module_of_file(file: Path) -> ModuleType:
-    if not file.is_file():
-        raise UnreachableError(f"there is no file {str(file)!r}; check the path")
-    file = file.resolve()
-    # A name of its own, so that the file neither hides nor replaces a module of the same name.
-    name = f"_mcp_workbench_target_{abs(hash(file))}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    # As when Python runs the file, its neighbours can be imported, also later by a tool; but last, so that none of them
-    # hides a module of the library.
-    if str(file.parent) not in sys.path:
-        sys.path.append(str(file.parent))
-    try:
-        with _no_input():
-            spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's file may raise anything
-        del sys.modules[name]
-        raise UnreachableError(f"{_failed_line(error, file)}; mend it and try again") from None
-    return module
-
-
-@contextlib.contextmanager
-def _no_input() -> Iterator[None]:
-    """Give a file that calls ``server.run()`` at its top level an empty input, so that it ends instead of waiting."""
-    before = sys.stdin
-    with open(os.devnull) as nothing:  # noqa: PTH123 - it is no path of anybody's
-        sys.stdin = nothing
-        try:
-            yield
-        finally:
-            sys.stdin = before
-
-
-def _module_of_name(name: str) -> ModuleType:
-    importlib.invalidate_caches()
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
-    try:
-        with _no_input():
-            return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise UnreachableError(
-                f"there is no module {name!r}; check the spelling, install it, or give the file: 'FILE.py:ATTRIBUTE'"
-            ) from None
-        raise UnreachableError(f"module {name!r} cannot be imported: {one_line(error)}; install it") from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's file may raise anything
-        raise UnreachableError(
-            f"module {name!r} cannot be imported: {type(error).__name__}: {one_line(error)}; mend it and try again"
-        ) from None
-
-
-def _failed_line(error: BaseException, file: Path) -> str:
-    if isinstance(error, SyntaxError) and error.filename == str(file):
-        line: int | None = error.lineno
-    else:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
-        line = frames[-1].lineno if frames else None
-    where = f"{file}, line {line}" if line else str(file)
-    return f"{where}: {type(error).__name__}: {one_line(error)}"
-
-
-def _attribute(module: ModuleType, path: str, word: str) -> MCPServer[Any] | Server[Any]:
-    value: object = module
-    for part in path.split("."):
-        if not hasattr(value, part):
-            servers = [key for key, item in vars(module).items() if isinstance(item, MCPServer | Server)]
-            hint = f"it has the server {', '.join(servers)}" if servers else "it has no server object at its top level"
-            raise UnreachableError(f"{one_line(word, 80)!r}: there is no attribute {path!r}; {hint}")
-        value = getattr(value, part)
-    if not isinstance(value, MCPServer | Server):
-        raise UnreachableError(
-            f"{one_line(word, 80)!r} is a {type(value).__name__}, no server; name the MCPServer (or Server) object"
-        )
-    return value

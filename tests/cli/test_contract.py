@@ -239,6 +239,7 @@ for number in range(3):
 """
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("words", [["draft"], ["audit"], ["audit", "--json"], ["check", "{file}"]])
 def test_what_a_hostile_server_lists_reaches_the_terminal_as_visible_text(
     run: Run, target: Callable[[int], str], tmp_path: Path, words: list[str]

@@ -215,7 +215,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("books") / "book.yaml"
 
 
-@pytest.mark.no_cover
 @settings(max_examples=300)
 @given(book=books)
 @example(book=BOOK)
@@ -229,7 +228,6 @@ def test_any_book_comes_back_from_its_file_to_the_type_whatever_its_server_says(
     assert book_text(read, "contract.schema.json") == text
 
 
-@pytest.mark.no_cover
 @given(book=books)
 def test_any_written_book_is_valid_by_the_published_schema(book: ContractBook) -> None:
     data = parse_document(book_text(book), "book.yaml").data

@@ -141,7 +141,6 @@ def test_the_fingerprint_does_not_know_the_order_of_keys(schema: dict[str, Any])
     assert fingerprint(listed(input_schema=schema)) == fingerprint(listed(input_schema=turned))
 
 
-@pytest.mark.no_cover
 @given(st.text(), st.none() | st.text(), st.dictionaries(st.text(), json_values, max_size=5))
 def test_any_listing_of_plain_json_can_be_drafted(name: str, description: str | None, schema: dict[str, Any]) -> None:
     tool = listed(name=name, description=description, input_schema=schema)

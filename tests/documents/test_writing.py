@@ -24,7 +24,6 @@ def nested(levels: int) -> list[Any]:
     return value
 
 
-@pytest.mark.no_cover
 @settings(max_examples=600)
 @given(values())
 @example({text: text for text in NASTY_TEXTS})
@@ -142,6 +141,7 @@ def endless() -> list[Any]:
     return value
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("value", "told"),
     [

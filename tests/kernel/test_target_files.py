@@ -1,5 +1,6 @@
 """Server objects of files and modules: loaded, named by line where that fails, and without traces."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,18 @@ def test_a_file_that_was_changed_is_loaded_afresh() -> None:
     for name in ("first", "another"):
         Path("desk_server.py").write_text(SERVER.format(name))
         assert read_target("desk_server.py:app").name == name
+
+
+def test_a_file_that_was_changed_within_a_second_to_one_as_long_is_loaded_afresh(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file = Path("desk_server.py")
+    for name in ("here", "anew"):
+        file.write_text(SERVER.format(name))
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+        assert read_target("desk_server.py:app").name == name
+    assert list(Path().iterdir()) == [file]
 
 
 def test_a_file_may_have_the_name_of_a_module_without_hiding_it() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pytest
 from form_reading import JSON, one
 from hypothesis import example, given, settings
 
@@ -109,7 +108,6 @@ def test_keywords_of_the_wrong_type_count_as_not_said() -> None:
     assert one({"type": [[], "string"]}) == StringField()
 
 
-@pytest.mark.no_cover
 @settings(max_examples=200, deadline=None)
 @example({"properties": {"a": {"$ref": "#"}}})
 @given(JSON)

@@ -74,6 +74,7 @@ def test_hostile_text_is_shown_as_text_and_bounded(text: str) -> None:
                 assert "\\href" not in one.description
 
 
+@pytest.mark.no_cover
 def test_nested_defaults_make_a_bounded_form() -> None:
     node: Any = STRING
     for _ in range(3):
@@ -92,6 +93,7 @@ def test_a_nested_minimum_gives_one_row_of_each() -> None:
     assert "m[0][0][0][0]" in refusal(form)
 
 
+@pytest.mark.no_cover
 def test_what_there_is_no_room_for_is_json_until_the_user_asks_for_more() -> None:
     row = {"type": "object", "properties": dict.fromkeys("abcdefgh", STRING)}
     form = form_of(["rows"], rows={"type": "array", "items": row})
@@ -105,6 +107,7 @@ def test_what_there_is_no_room_for_is_json_until_the_user_asks_for_more() -> Non
     assert form.read() == {"rows": given_rows}
 
 
+@pytest.mark.no_cover
 def test_a_required_group_that_there_is_no_room_for_is_asked_for_as_json() -> None:
     pair = {"type": "array", "prefixItems": [STRING] * 60}
     inner = {"type": "object", "properties": {"n": STRING}, "required": ["n"]}
@@ -150,7 +153,6 @@ def holds(read: Any, given_value: Any) -> bool:
     return canonical(read) == canonical(given_value)
 
 
-@pytest.mark.no_cover
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(schemas, st.dictionaries(st.sampled_from("abcd"), json_like, max_size=4))
 def test_any_json_makes_a_form_that_sends_what_it_was_given_or_says_why_not(schema: Any, arguments: Any) -> None:
