@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from mcp.server.mcpserver import MCPServer
 from mcp_workbench import Workbench
 from mcp_workbench.errors import UnreachableError, UsageError, WorkbenchError
 from mcp_workbench.load import cluster as cluster_module
-from mcp_workbench.load.baselines.figures import figures_of, merge_figures
+from mcp_workbench.load.baselines.figures import figures_of
+from mcp_workbench.load.baselines.histograms import Histogram
 from mcp_workbench.load.baselines.honesty import Honesty
 from mcp_workbench.load.measured import Calls
 from mcp_workbench.load.plan import Arm, Block, Operation, Plan, Step, Wire
@@ -286,7 +288,13 @@ def test_a_number_that_splits_nothing_is_refused(wrong: Any) -> None:
 def test_figures_of_merged_calls_are_the_merged_figures(shards: list[tuple[int, int, float]]) -> None:
     made = [invented(seed, count, 1e9 + late) for seed, count, late in shards]
     whole = merged_calls(made)
-    assert figures_of(whole) == merge_figures([figures_of(shard.calls) for shard in made])
+    of_shards = [figures_of(shard.calls) for shard in made]
+    for number, found in enumerate(figures_of(whole)):
+        rows = [of_shard[number] for of_shard in of_shards]
+        assert found.latency == reduce(Histogram.merged, (row.latency for row in rows))
+        assert found.service == reduce(Histogram.merged, (row.service for row in rows))
+        assert found.outcomes == sum((row.outcomes for row in rows), Counter())
+        assert found.codes == sum((row.codes for row in rows), Counter())
     assert whole.offered == len(whole) + 3 * len(made)
     assert (np.diff(whole.at_s) >= 0).all()
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from mcp_workbench.errors import UsageError
 from mcp_workbench.load.baselines.histograms import Histogram, histogram_of, rank
 from mcp_workbench.load.comparisons.error_rates import wilson_interval
 from mcp_workbench.load.measured import OUTCOMES, Calls
@@ -92,46 +90,11 @@ class ToolFigures:
         """Return a percentile of the time from when calls were sent, as :meth:`percentile_ms`."""
         return _carried_ms(self.service, percent)
 
-    def merged(self, other: ToolFigures) -> ToolFigures:
-        """Return the figures of both, made at the same time by two generators: the same as if one had made them.
-
-        Raises:
-            UsageError: they are of two tools.
-        """
-        if self.tool != other.tool:
-            names = f"{one_line(self.tool, 60)!r} and {one_line(other.tool, 60)!r}"
-            raise UsageError(f"figures of two tools, {names}, cannot be merged; merge those of the same tool")
-        return ToolFigures(
-            self.tool,
-            max(self.seconds, other.seconds),
-            self.outcomes + other.outcomes,
-            self.latency.merged(other.latency),
-            self.service.merged(other.service),
-            _bounded(self.codes + other.codes),
-        )
-
 
 def figures_of(calls: Calls) -> tuple[ToolFigures, ...]:
     """Return the figures of each tool and, if there are several, those of all as the last ones."""
     each = tuple(_figures(one_line(tool, _NAME_CHARACTERS), calls.of_tool(tool), tool) for tool in calls.tools)
     return each if len(each) == 1 else (*each, _figures(ALL_TOOLS, calls, None))
-
-
-def merge_figures(shards: Sequence[tuple[ToolFigures, ...]]) -> tuple[ToolFigures, ...]:
-    """Return the figures of several generators that called the same tools at the same time.
-
-    Args:
-        shards: at least one, each as :func:`figures_of` returns it.
-
-    Raises:
-        UsageError: they did not call the same tools.
-    """
-    whole = shards[0]
-    for shard in shards[1:]:
-        if len(shard) != len(whole):
-            raise UsageError(f"shards of {len(whole)} and {len(shard)} rows cannot be merged; give all the same tools")
-        whole = tuple(mine.merged(theirs) for mine, theirs in zip(whole, shard, strict=True))
-    return whole
 
 
 @dataclass(frozen=True, slots=True)

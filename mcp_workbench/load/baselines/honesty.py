@@ -70,8 +70,3 @@ class Honesty:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, as JSON has them."""
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, told: dict[str, Any]) -> Honesty:
-        """Return what :meth:`to_dict` wrote."""
-        return cls(**{**told, "void": tuple(told["void"]), "notes": tuple(told["notes"])})

@@ -10,14 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from invented_arms import arm, columns
 
-from mcp_workbench.errors import UsageError
 from mcp_workbench.load.baselines.figures import (
     ALL_TOOLS,
     MOST_CODES,
     MOST_SLICES,
     ToolFigures,
     figures_of,
-    merge_figures,
     over_time_of,
 )
 from mcp_workbench.load.comparisons.error_rates import wilson_interval
@@ -90,21 +88,6 @@ def test_names_and_codes_of_a_hostile_server_are_bounded_and_safe_to_print() -> 
 def test_codes_belong_to_their_tool() -> None:
     made = replace(arm(1, tools=("add", "read")), codes=Counter({("add", "BUSY"): 2, ("read", "BUSY"): 3}))
     assert [each.codes["BUSY"] for each in figures_of(made)] == [2, 3, 5]
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.floats(0.01, 1e4), min_size=1, max_size=80), st.data())
-def test_shards_that_are_merged_are_the_same_as_one_generator(latency_ms: list[float], data: st.DataObject) -> None:
-    cut = data.draw(st.integers(0, len(latency_ms)))
-    shards = [figures_of(calls_of(*part)) for part in (latency_ms[:cut], latency_ms[cut:])]
-    assert merge_figures(shards) == figures_of(calls_of(*latency_ms))
-
-
-def test_figures_of_other_tools_are_not_merged() -> None:
-    with pytest.raises(UsageError, match="'add' and 'read', cannot be merged"):
-        merge_figures([figures_of(arm(1)), figures_of(arm(1, tools=("read",)))])
-    with pytest.raises(UsageError, match="shards of 1 and 3 rows"):
-        merge_figures([figures_of(arm(1)), figures_of(arm(1, tools=("add", "read")))])
 
 
 def test_over_time_a_stall_is_where_it_was() -> None:
