@@ -8,20 +8,16 @@ connections open, and it checks that the answer is the answer.
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import socket
 import ssl
 import time
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from mcp_workbench.errors import UnreachableError
 from mcp_workbench.load.generator.answers import (
     GENERATOR_NO_SOCKETS,
     INVALID_OUTPUT,
-    NAME_NOT_FOUND,
     PROTOCOL_ERROR,
     TRANSPORT_ERROR,
     Message,
@@ -29,6 +25,7 @@ from mcp_workbench.load.generator.answers import (
     read_message,
 )
 from mcp_workbench.load.generator.call import FIRST_ID, Call, Ended, Request
+from mcp_workbench.load.generator.http_address import Address, unconnected
 from mcp_workbench.load.generator.http_answer import Answer, BadAnswerError, Head, take_event
 from mcp_workbench.load.generator.speaking import (
     INITIALIZED,
@@ -53,9 +50,6 @@ _MOST_LINGERING: Final = 256
 _MOST_TOLD_AT_ONCE: Final = 8
 _ELSEWHERE: Final = (307, 308)
 _MOST_HOPS: Final = 3
-# What stands in a path and a query as it is; a percent sign, too, so that nothing is encoded twice.
-_IN_ADDRESSES: Final = "!#$%&'()*+,/:;=?@[]~"
-_OWN_LACKS: Final = (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM)
 
 
 class HttpWire:
@@ -70,16 +64,12 @@ class HttpWire:
         self.pid: int | None = None
         self.opened = 0
         self.ended = ended
-        parts = urlsplit(told.url)
-        assert parts.hostname is not None
         self._told = told
-        self._parts = parts
-        self._host = parts.hostname
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._port = parts.port or (443 if self._tls else 80)
-        authority = parts.netloc.rpartition("@")[2]
-        self._authority = authority if authority.isascii() else authority.encode("idna").decode()
-        self._path = _path(parts)
+        self._address = address = Address(told.url)
+        self._tls = ssl.create_default_context() if address.encrypted else None
+        # As in the SDK's client, a user and password in the address outweigh a header.
+        mine = {name: value for name, value in told.headers.items() if name.lower() != "authorization"}
+        self._headers = {**mine, **address.authorization} if address.authorization else told.headers
         # IPv4 or IPv6, once a connection is there: of a name's addresses, those of the other may be nobody's.
         self._family = socket.AF_UNSPEC
         self._protocol = told.protocol
@@ -99,14 +89,14 @@ class HttpWire:
         """
         if not is_modern(self._protocol):
             answer, session = await self._ask(initialize(self._protocol))
-            self._protocol = agreed(answer, self._told.url)
+            self._protocol = agreed(answer, str(self._address))
             self._session = session
             await self._ask(INITIALIZED)
         else:
             # Without a handshake, only an answer proves that a server is there.
             answer, _ = await self._ask(b"%d".join(list_tools(self._protocol)) % FIRST_ID, {"Mcp-Method": "tools/list"})
             if answer is None:
-                raise UnreachableError(f"{self._told.url} does not answer as MCP servers do; check the address")
+                raise UnreachableError(f"{self._address} does not answer as MCP servers do; check the address")
         try:
             await asyncio.gather(*(self._connect(self._idle.append) for _ in range(min(users, _OPENED_AT_ONCE))))
         except (OSError, TimeoutError) as error:
@@ -170,7 +160,7 @@ class HttpWire:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(_CONNECT_LIMIT_S):
             _, connection = await loop.create_connection(
-                lambda: _Connection(self), self._host, self._port, ssl=self._tls, family=self._family
+                lambda: _Connection(self), self._address.host, self._address.port, ssl=self._tls, family=self._family
             )
         self.opened += 1
         self._all.add(connection)
@@ -216,24 +206,17 @@ class HttpWire:
         for hops_left in reversed(range(_MOST_HOPS + 1)):
             answer = await self._exchange(self._head("POST", body, headers or {}))
             head = answer.head
-            if head is None or head.status not in _ELSEWHERE or not hops_left or not self._goes_on_at(head.location):
+            if (
+                head is None
+                or head.status not in _ELSEWHERE
+                or not hops_left
+                or not self._address.goes_on_at(head.location)
+            ):
                 break
         assert head is not None
         if head.status >= 300:
-            raise UnreachableError(f"{self._told.url} answered with HTTP {head.status}; look at what it logs")
+            raise UnreachableError(f"{self._address} answered with HTTP {head.status}; look at what it logs")
         return _first_answer(answer) if head.events else read_message(answer.body), head.session
-
-    def _goes_on_at(self, location: str) -> bool:
-        """Take the path to which a server sends its client; to the same server only: frameworks send /mcp to /mcp/."""
-        try:
-            to = urlsplit(urljoin(self._parts.geturl(), quote(location.encode("latin-1"), safe=_IN_ADDRESSES)))
-            elsewhere = (to.scheme, to.hostname, to.port) != (self._parts.scheme, self._host, self._parts.port)
-        except ValueError:
-            return False
-        if not location or elsewhere or _path(to) == self._path:
-            return False
-        self._parts, self._path = to, _path(to)
-        return True
 
     async def _exchange(self, data: bytes) -> Answer:
         answer = Answer()
@@ -241,18 +224,18 @@ class HttpWire:
         try:
             async with asyncio.timeout(_CONNECT_LIMIT_S):
                 reader, writer = await asyncio.open_connection(
-                    self._host, self._port, ssl=self._tls, family=self._family
+                    self._address.host, self._address.port, ssl=self._tls, family=self._family
                 )
                 self._family = writer.get_extra_info("socket").family
                 writer.write(data)
                 while not answer.ended and _first_answer(answer) is None:
                     if not (arrived := await reader.read(65_536)):
                         if not answer.closed():
-                            raise UnreachableError(f"{self._told.url} closed the connection; look at what it logs")
+                            raise UnreachableError(f"{self._address} closed the connection; look at what it logs")
                         break
                     answer.feed(arrived)
         except BadAnswerError:
-            raise UnreachableError(f"{self._told.url} does not answer as HTTP servers do; check the address") from None
+            raise UnreachableError(f"{self._address} does not answer as HTTP servers do; check the address") from None
         # A name that cannot be one of a host is a UnicodeError.
         except (OSError, TimeoutError, UnicodeError) as error:
             raise self._unreachable(error) from None
@@ -264,51 +247,34 @@ class HttpWire:
     def _unreachable(self, error: Exception) -> UnreachableError:
         if isinstance(error, OSError) and unconnected(error) == GENERATOR_NO_SOCKETS:
             return UnreachableError(
-                f"the load generator has no socket left to reach {self._told.url} ({error.strerror}); "
+                f"the load generator has no socket left to reach {self._address} ({error.strerror}); "
                 "lower the rate, or allow more open files (ulimit -n)"
             )
+        if isinstance(error, ssl.SSLError):
+            why = getattr(error, "verify_message", "") or error.reason or type(error).__name__
+            return UnreachableError(
+                f"{self._address} and the load generator agree on no encryption ({why}); a certificate of your own is "
+                "trusted if the variable SSL_CERT_FILE names its file"
+            )
         return UnreachableError(
-            f"{self._told.url} cannot be reached by the load generator ({type(error).__name__}); is it still there?"
+            f"{self._address} cannot be reached by the load generator ({type(error).__name__}); is it still there?"
         )
 
     def _head(self, method: str, body: bytes, more: dict[str, str]) -> bytes:
         headers = {
-            "Host": self._authority,
+            "Host": self._address.authority,
             "Accept": "application/json, text/event-stream",
             "Content-Type": "application/json",
             "MCP-Protocol-Version": self._protocol,
             **({"Mcp-Session-Id": self._session} if self._session else {}),
             **more,
-            **self._told.headers,
+            **self._headers,
             "Content-Length": str(len(body)),
         }
         if body.startswith(b'{"jsonrpc":"2.0","id":1,"method":"initialize"'):
             del headers["MCP-Protocol-Version"]
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        return f"{method} {self._path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
-
-
-def unconnected(error: OSError) -> str:
-    """Return the code of a call for which no connection could be opened; it says whose fault that was."""
-    if isinstance(error, TimeoutError):
-        return "connect_timeout"
-    if isinstance(error, socket.gaierror):
-        # Looking for a name takes a descriptor, too, and what is said without one is that the name is not there.
-        return NAME_NOT_FOUND if _has_descriptor() else GENERATOR_NO_SOCKETS
-    return GENERATOR_NO_SOCKETS if error.errno in _OWN_LACKS else "connection_refused"
-
-
-def _has_descriptor() -> bool:
-    try:
-        os.close(os.open(os.devnull, os.O_RDONLY))
-    except OSError:
-        return False
-    return True
-
-
-def _path(parts: SplitResult) -> str:
-    """Return what a request asks for at an address, in ASCII."""
-    return quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_IN_ADDRESSES)
+        return f"{method} {self._address.path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
 
 
 def _first_answer(answer: Answer) -> Message | None:

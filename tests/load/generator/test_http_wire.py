@@ -4,25 +4,46 @@ import asyncio
 import contextlib
 import errno
 import json
+import re
 import socket
+import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mcp_workbench.errors import UnreachableError
 from mcp_workbench.load.generator.answers import GENERATOR_NO_SOCKETS, NAME_NOT_FOUND
 from mcp_workbench.load.generator.call import Call
-from mcp_workbench.load.generator.http_wire import HttpWire, unconnected
+from mcp_workbench.load.generator.http_address import unconnected
+from mcp_workbench.load.generator.http_wire import HttpWire
 from mcp_workbench.load.plan import Wire
+
+DAY = timedelta(days=1)
 
 Leading = Callable[[str], str | None]
 """Where a server sends a client that asks for a path; ``None`` if it answers there."""
 
 
-async def _asked(path: str, leading: Leading) -> list[str]:
-    """Open a wire at ``path`` and send one call; return which paths were asked for."""
+async def _asked(
+    path: str,
+    leading: Leading,
+    *,
+    user: str = "",
+    headers: dict[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> tuple[list[str], list[list[str]]]:
+    """Open a wire at ``path`` and send one call; return which paths were asked for, and on whose authority."""
     paths: list[str] = []
+    authorities: list[list[str]] = []
     serving: set[Any] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -31,9 +52,12 @@ async def _asked(path: str, leading: Leading) -> list[str]:
             while line := await reader.readline():
                 paths.append(line.decode("ascii").split(" ")[1])
                 length = 0
-                while (header := (await reader.readline()).strip().lower()) != b"":
-                    if header.startswith(b"content-length:"):
+                authorities.append([])
+                while (header := (await reader.readline()).strip()) != b"":
+                    if header.lower().startswith(b"content-length:"):
                         length = int(header.split()[1])
+                    if header.lower().startswith(b"authorization:"):
+                        authorities[-1].append(header.decode("ascii").partition(": ")[2])
                 number = json.loads(await reader.readexactly(length))["id"]
                 body = json.dumps({"jsonrpc": "2.0", "id": number, "result": {"content": [], "tools": []}})
                 to = leading(paths[-1])
@@ -43,14 +67,15 @@ async def _asked(path: str, leading: Leading) -> list[str]:
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls) as server:
         ended = asyncio.Event()
 
         def told(*_: Any) -> None:
             ended.set()
 
         port = server.sockets[0].getsockname()[1]
-        wire = HttpWire(Wire("http", "2026-07-28", url=f"http://127.0.0.1:{port}{path}"), told)
+        url = f"{'https' if tls else 'http'}://{user}127.0.0.1:{port}{path}"
+        wire = HttpWire(Wire("http", "2026-07-28", url, headers or {}), told)
         try:
             await wire.open(1)
             wire.send(Call(100_000_000, (0, 0), "a", 0, None), wire.request("a", {}))
@@ -59,11 +84,11 @@ async def _asked(path: str, leading: Leading) -> list[str]:
         finally:
             await wire.close()
             await asyncio.gather(*serving)
-    return paths
+    return paths, authorities
 
 
 def asked(path: str, leading: Leading = lambda _: None) -> list[str]:
-    return asyncio.run(_asked(path, leading))
+    return asyncio.run(_asked(path, leading))[0]
 
 
 @pytest.mark.parametrize("location", ["/mcp/?key=1", "mcp/?key=1"])
@@ -94,6 +119,62 @@ def test_an_address_in_any_script_is_asked_for_in_ascii() -> None:
     assert asked("/mcp", lambda path: "/wärme" if path == "/mcp" else None)[-1] == "/w%C3%A4rme"
 
 
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer mine"}])
+def test_user_and_password_of_an_address_are_sent_as_the_sdks_client_sends_them(headers: dict[str, str]) -> None:
+    with_user = _asked("/mcp", lambda _: None, user="ad%40a:p%3Aw@", headers=headers)
+    by_httpx = httpx2.BasicAuth("ad@a", "p:w")._auth_header
+    assert asyncio.run(with_user)[1] == [[by_httpx]] * 2
+
+
+def test_without_a_user_in_the_address_the_header_is_sent() -> None:
+    assert (
+        asyncio.run(_asked("/mcp", lambda _: None, headers={"authorization": "Bearer mine"}))[1]
+        == [["Bearer mine"]] * 2
+    )
+    assert asyncio.run(_asked("/mcp", lambda _: None))[1] == [[]] * 2
+
+
+def test_no_message_repeats_what_may_be_secret_in_an_address() -> None:
+    with pytest.raises(UnreachableError) as caught:
+        asyncio.run(_asked("/mcp?key=secret", lambda path: f"{path}0", user="ada:secret@"))
+    assert "secret" not in str(caught.value)
+    assert re.match(r"http://127\.0\.0\.1:\d+/mcp answered with HTTP 307", str(caught.value))
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
+    """A certificate of 127.0.0.1 that nobody vouches for, and a server's context with it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - DAY, now + DAY)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path / "certificate.pem"
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(made.public_bytes(Encoding.PEM) + secret)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(file)
+    return file, context
+
+
+def test_calls_are_encrypted_where_the_address_says_so(
+    certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, context = certificate
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    assert asyncio.run(_asked("/mcp", lambda _: None, tls=context))[0] == ["/mcp"] * 2
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused_in_one_sentence(
+    certificate: tuple[Path, ssl.SSLContext],
+) -> None:
+    with pytest.raises(UnreachableError, match=r"agree on no encryption \(self-signed certificate\); .*SSL_CERT_FILE"):
+        asyncio.run(_asked("/mcp", lambda _: None, tls=certificate[1]))
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -103,6 +184,7 @@ def test_an_address_in_any_script_is_asked_for_in_ascii() -> None:
         (ConnectionRefusedError(errno.ECONNREFUSED, "x"), "connection_refused"),
         (OSError("Multiple exceptions: x, y"), "connection_refused"),
         (TimeoutError(), "connect_timeout"),
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), "tls_failed"),
     ],
 )
 def test_what_prevents_a_connection_is_told_apart(error: OSError, code: str) -> None:
