@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from mcp_workbench.load.comparisons.comparison import Comparison
     from mcp_workbench.load.comparisons.gate import GateResult, GateSettings, read_gate
     from mcp_workbench.load.comparisons.verdicts import Verdict
+    from mcp_workbench.load.options import LoadOptions, RampOptions
     from mcp_workbench.load.samples.prices import PriceList, aprice_list, price_list
     from mcp_workbench.load.samples.summary import Summary
     from mcp_workbench.load.workloads.workload import Workload, read_workload
@@ -104,6 +105,7 @@ _HOMES = {
     "load.comparisons.gate": ("GateResult", "GateSettings", "read_gate"),
     "load.baselines.history": ("History",),
     "load.compare": ("acompare", "compare"),
+    "load.options": ("LoadOptions", "RampOptions"),
     "load.samples.prices": ("PriceList", "aprice_list", "price_list"),
     "load.samples.summary": ("Summary",),
     "load.baselines.trend": ("Trend", "trend"),
@@ -141,11 +143,13 @@ __all__ = [
     "Hardened",
     "History",
     "HostedServer",
+    "LoadOptions",
     "LoopError",
     "NestedLoopsError",
     "Outcome",
     "PriceList",
     "ProtocolError",
+    "RampOptions",
     "Sandbox",
     "Session",
     "Settings",

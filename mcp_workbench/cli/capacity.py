@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mcp_workbench.cli.load import ArgumentsText, ConnectTimeout, ContractFile, Seed, Tool, WorkloadFile, read_called
+from mcp_workbench.cli.load import (
+    ArgumentsText,
+    ConnectTimeout,
+    ContractFile,
+    MaxInFlight,
+    Seed,
+    Tool,
+    WorkloadFile,
+    read_called,
+)
 from mcp_workbench.cli.terminal import UNDECIDED, AsJson, OverHttp, TargetWord, opened, say, say_table
 
 if TYPE_CHECKING:
@@ -44,12 +53,15 @@ def capacity(
     ] = None,
     limit: Annotated[
         float | None,
-        typer.Option("--limit", metavar="SECONDS", help="When the search ends at the latest.", show_default="180"),
+        typer.Option(
+            "--limit", metavar="SECONDS", help="Of load after which no new rate is tried.", show_default="180"
+        ),
     ] = None,
     call_timeout: Annotated[
         float | None,
         typer.Option("--call-timeout", metavar="SECONDS", help="When a call is given up.", show_default="5"),
     ] = None,
+    max_in_flight: MaxInFlight = None,
     seed: Seed = None,
     contract: ContractFile = None,
     as_json: AsJson = False,
@@ -73,6 +85,7 @@ def capacity(
         "resolution": resolution,
         "limit": limit,
         "timeout": call_timeout,
+        "max_in_flight": max_in_flight,
         "seed": seed,
     }
     given: Any = {name: value for name, value in said.items() if value is not None}

@@ -50,13 +50,16 @@ ArgumentsText = Annotated[
     typer.Option(
         "--args",
         metavar="JSON",
-        help="Its arguments: a JSON object, a list of several to draw from, a file of them (*.jsonl), `examples` of "
+        help="Its arguments: a JSON object, a list of several to draw from, a file of them (*.jsonl, *.json), `examples` of "
         "the contract, or `generated` from the input schema.",
         show_default="{}",
     ),
 ]
 WorkloadFile = Annotated[
-    Path | None, typer.Option("--workload", metavar="FILE", help="A mix of tools and flows (YAML), instead of --tool.")
+    Path | None,
+    typer.Option(
+        "--workload", metavar="FILE", help="A mix of tools and flows, instead of --tool: YAML, as in data/workloads."
+    ),
 ]
 ContractFile = Annotated[Path | None, typer.Option("--contract", metavar="FILE", help="Where examples come from.")]
 Rate = Annotated[
@@ -89,7 +92,10 @@ Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Of all th
 Thresholds = Annotated[
     Path | None,
     typer.Option(
-        "--gate", metavar="THRESHOLDS", help="What counts as a regression, and limits (YAML).", show_default="built in"
+        "--gate",
+        metavar="THRESHOLDS",
+        help="What counts as a regression, and limits: YAML, as in data/gates.",
+        show_default="built in",
     ),
 ]
 CompareThresholds = Annotated[
@@ -97,7 +103,7 @@ CompareThresholds = Annotated[
     typer.Option(
         "--gate",
         metavar="THRESHOLDS",
-        help="What counts as a regression (YAML); its limits are for `gate`.",
+        help="What counts as a regression: YAML, as in data/gates; its limits are for `gate`.",
         show_default="built in",
     ),
 ]
@@ -164,6 +170,7 @@ def baseline(
     """
     from mcp_workbench.contracts.files import read_book
     from mcp_workbench.load.baselines.history import History
+    from mcp_workbench.load.baselines.honesty_words import HONESTY_TITLE
     from mcp_workbench.load.options import read_load
 
     called = read_called(tool, arguments, workload)
@@ -188,7 +195,7 @@ def baseline(
         sys.stdout.write(measured.to_json() + "\n")
     else:
         say_table(measured.frame.drop(columns=_TOO_WIDE), measured.headline())
-        say_table(measured.honesty_frame, "How it was measured")
+        say_table(measured.honesty_frame, HONESTY_TITLE)
     _refuse_nothing(measured)
     if output is not None:
         complain(f"{measured.save(output)}: a baseline of {measured.whole.calls:,} calls")
@@ -228,6 +235,7 @@ def compare(
     baseline was, unless said otherwise.
     """
     from mcp_workbench.contracts.files import read_book
+    from mcp_workbench.load.baselines.honesty_words import HONESTY_TITLE
     from mcp_workbench.load.compare import compare as compare_sides
     from mcp_workbench.load.comparing import baseline_file
     from mcp_workbench.load.comparisons.gate import read_gate
@@ -261,6 +269,8 @@ def compare(
         say(f"{told}; {compared.conditions[0].words()}")
         if compared.trust:
             say(compared.trust)
+        if compared.honesty:
+            say_table(compared.honesty_frame, HONESTY_TITLE)
     # After the verdict, which is not lost if the file cannot be written.
     write_text(junit, "" if junit is None else compared.to_junit())
     _end(compared.exit_code)
@@ -292,8 +302,8 @@ def gate(
 def trend(
     file: Annotated[Path, typer.Argument(metavar="HISTORY", help="An SQLite file that `baseline --history` wrote.")],
     measure: Annotated[
-        str, typer.Option("--measure", metavar="NAME", help="p50 ms (or p90, p95, ...), max ms, error rate, calls/s.")
-    ] = "p50 ms",
+        str, typer.Option("--measure", metavar="NAME", help="p50 (or p90, p95, ...), max, error rate, calls/s.")
+    ] = "p50",
     tool: Annotated[
         str | None, typer.Option("--tool", metavar="TOOL", help="One tool of several.", show_default="all together")
     ] = None,

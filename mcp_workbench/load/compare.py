@@ -31,8 +31,13 @@ def compare(
 ) -> Comparison:
     """Compare a candidate with a baseline: no regression, a regression, or not enough data to say.
 
+    ::
+
+        compare("node old/index.js", "node new/index.js", tool="search", arguments={"query": "disk"}, rate=200)
+
     Two targets are called in turns, so that whatever the machine does meets both. A stored baseline is compared by how
-    many times as long the target takes as the calibration server.
+    many times as long the target takes as the calibration server: that finds regressions, but rarely says that there is
+    none, and nothing of the slow end.
 
     Args:
         baseline: a :class:`Baseline`, its file, a workbench, or a target.
@@ -46,6 +51,10 @@ def compare(
         progress: show a progress bar.
         load: how hard and for how long; as the stored baseline says if left out. Three processes of each command take
             turns unless ``starts`` says otherwise.
+
+    Returns:
+        The verdict (``.verdict``, ``.ok``, ``.exit_code``), each measure (``.frame``), how the load was made
+        (``.honesty_frame``), a picture (``.plot()``), and how many seconds more would do (``.needed_s``).
 
     Raises:
         UsageError: the two were, or would be, measured under different conditions; the sentence names them.

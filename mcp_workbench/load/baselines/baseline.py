@@ -24,7 +24,7 @@ from mcp_workbench.load.baselines.baseline_files import (
 from mcp_workbench.load.baselines.conditions import Conditions
 from mcp_workbench.load.baselines.figures import OverTime, ToolFigures, figures_of, over_time_of
 from mcp_workbench.load.baselines.honesty import Honesty
-from mcp_workbench.load.baselines.honesty_words import honesty_words
+from mcp_workbench.load.baselines.honesty_words import HONESTY_TITLE, honesty_words
 from mcp_workbench.load.baselines.pairs import Calibration, Pairs, pairs_of
 from mcp_workbench.load.measured import OK, Calls
 from mcp_workbench.records import Outcome
@@ -136,12 +136,12 @@ class Baseline(Report):
 
     def __str__(self) -> str:
         """Return the headline, the table, and how the load was made, as plain text."""
-        return f"{self.headline()}\n{self.frame!r}\n{self._little()}\n\nHow it was measured\n{self.honesty_frame!r}"
+        return f"{self.headline()}\n{self.frame!r}\n{self._little()}\n\n{HONESTY_TITLE}\n{self.honesty_frame!r}"
 
     def _repr_html_(self) -> str:
         return (
             f"<p>{escaped(self.headline(), 2_000)}</p>{self.frame._repr_html_()}<p>{escaped(self._little())}</p>"
-            f"<p>How it was measured</p>{self.honesty_frame._repr_html_()}"
+            f"<p>{HONESTY_TITLE}</p>{self.honesty_frame._repr_html_()}"
         )
 
     def facts(self) -> dict[str, Any]:
@@ -181,13 +181,19 @@ class Baseline(Report):
     def save(self, file: Path | str) -> Path:
         """Write the baseline to a file, all of it or nothing; a file that is there is replaced.
 
+        Args:
+            file: its name ends in ``.json``, by which ``compare`` knows it.
+
         Returns:
             The path.
 
         Raises:
+            UsageError: the name ends otherwise.
             VoidRunError: its figures mean nothing.
             FileError: the file cannot be written.
         """
+        if Path(file).suffix != ".json":
+            raise UsageError(f"{one_line(file, 200)!r} does not end in .json, by which `compare` knows it; name it so")
         return write_file(self._content(), file)
 
     def to_text(self) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mcp_workbench.load.baselines.conditions import Conditions
 from mcp_workbench.load.baselines.honesty import Honesty
 from mcp_workbench.untrusted import one_line
+
+HONESTY_TITLE: Final = "How it was measured"
 
 
 def honesty_words(honesty: Honesty, conditions: Conditions) -> list[tuple[str, str]]:

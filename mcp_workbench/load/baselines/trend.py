@@ -255,9 +255,9 @@ def _reader(measure: str) -> Callable[[ToolFigures], float | None]:
         return lambda row: row.error_rate if row.calls else None
     if measure == "calls/s":
         return lambda row: row.throughput or None
-    if measure == "max ms":
+    if measure in ("max", "max ms"):
         return lambda row: row.max_ms or None
-    found = re.fullmatch(r"p(\d{1,2}(?:\.\d{1,3})?) ms", measure)
+    found = re.fullmatch(r"p(\d{1,2}(?:\.\d{1,3})?)(?: ms)?", measure)
     if found is None or not (percent := float(found[1])):
         raise UsageError(
             f"measure={one_line(measure, 40)!r} is not known; give 'p50 ms' or another percentile, 'max ms', "

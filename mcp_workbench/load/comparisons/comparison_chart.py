@@ -25,9 +25,9 @@ def comparison_chart(comparison: Comparison) -> Chart:
     """Draw the ratio of each latency with its interval, beside what is tolerated.
 
     Args:
-        comparison: at most 20 of its findings are drawn; errors are no ratio, and stand in the title.
+        comparison: at most 20 of its findings are drawn; shares of calls or of time, such as errors, are no ratio.
     """
-    drawn = [each for each in comparison.findings if each.measure != "errors" and each.change is not None][:_DRAWN]
+    drawn = [each for each in comparison.findings if each.unit != "%" and each.change is not None][:_DRAWN]
     figure, axes = empty_figure(1.6 + 0.3 * max(len(drawn), 2))
     for verdict, (mark, fill) in _MARKS.items():
         chosen = [(at, each.change) for at, each in enumerate(drawn) if each.verdict is verdict]

@@ -18,6 +18,8 @@ from mcp_workbench.load.comparisons.verdicts import Verdict
 from mcp_workbench.load.measured import Calls
 from mcp_workbench.untrusted import one_line
 
+MORE_PROCESSES: Final = "measure with more processes of each"
+
 Unit = Literal["ms", "%", "calibrations"]
 """Of a measure: milliseconds, percent of the calls, or as many times as long as the calibration server took."""
 
@@ -82,6 +84,7 @@ class Bounds:
         least_calls: fewer calls of an arm decide nothing.
         least_pairs: fewer pairs of blocks decide nothing.
         instead: what to do where more seconds would not help, in words.
+        few: what to do where there are too few calls or pairs, in words; how many seconds more if empty.
     """
 
     margin: float
@@ -90,7 +93,8 @@ class Bounds:
     confidence: float
     least_calls: int
     least_pairs: int
-    instead: str = "measure with more processes of each arm"
+    instead: str = MORE_PROCESSES
+    few: str = ""
 
 
 def p50_bounds(settings: GateSettings, luck: Luck) -> Bounds:
@@ -144,7 +148,7 @@ def judged_ratio(
         decides: whether the verdict of the whole depends on it.
     """
     if ratio is None:
-        words = f"{measure}: an arm has no calls that ended well"
+        words = f"{measure}: one of the two has no calls that ended well"
         return Finding(measure, tool, None, None, None, Verdict.NOT_ENOUGH, decides, words)
     change = ratio.interval(bounds.confidence, bounds.luck)
     few = max(bounds.least_calls / max(calls, 1), bounds.least_pairs / ratio.pairs)
@@ -160,7 +164,10 @@ def judged_ratio(
         verdict = Verdict.NOT_ENOUGH
         room = max(found - ratio.log_ratio, ratio.log_ratio - margin)
         needed_s = needed_seconds(ratio, seconds, room, bounds.confidence, bounds.luck)
-    words = _ratio_words(measure, tool, change, verdict, needed_words(needed_s, bounds.instead))
+    needed = needed_words(needed_s, bounds.instead)
+    if few > 1 and bounds.few:
+        needed, needed_s = bounds.few, None
+    words = _ratio_words(measure, tool, change, verdict, needed)
     return Finding(measure, tool, ratio.baseline_ms, ratio.candidate_ms, change, verdict, decides, words, needed_s)
 
 
@@ -180,12 +187,12 @@ def only_as_regression(found: Finding) -> Finding:
     return replace(found, decides=found.verdict is Verdict.REGRESSION)
 
 
-def needed_words(needed_s: float | None, instead: str = "measure with more processes of each arm") -> str:
+def needed_words(needed_s: float | None, instead: str = MORE_PROCESSES) -> str:
     """Return what would have to be measured for a verdict, in words; ``instead`` where seconds do not help."""
     if needed_s is None:
         return f"and more seconds would not do: {instead}"
     seconds = max(1, math.ceil(needed_s))
-    return f"about {seconds:,} s more an arm would do"
+    return f"about {seconds:,} s more of each would do"
 
 
 def judged_errors(
@@ -205,7 +212,7 @@ def judged_errors(
         tool: the tool's name; empty for all calls together.
     """
     if errors is None:
-        words = "errors: an arm has no calls"
+        words = "errors: one of the two has no calls"
         return Finding("errors", tool, None, None, None, Verdict.NOT_ENOUGH, True, words, unit="%")
     change = errors.interval
     baseline = errors.baseline_errors / errors.baseline_calls

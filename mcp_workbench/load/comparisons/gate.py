@@ -77,14 +77,17 @@ class GateSettings(_Part):
         quick_foreign_sd: the same for the quick calls (0.05).
         speed_sd: the same for the logarithm of how much faster the calibration server was in one of the runs (0.25):
             what of a server's time is waiting does not follow the machine.
-        judge_tail: ``when possible`` (the slow end may find a regression, and is never missed), ``always`` (without
-            calls enough for it nothing is decided) or ``never``.
+        judge_tail: ``when possible`` (the slow end may find a regression; calls too few for it hold up no verdict),
+            ``always`` (without calls enough for it nothing is decided) or ``never``.
         least_pairs: fewer pairs of blocks decide nothing (8).
         least_calls: fewer calls of an arm decide nothing (100).
         tail_least_calls: fewer calls of an arm decide nothing about the slow end (800).
         on_not_enough: whether "not enough data" ends a command as a failure of its own, 4, or as a pass (fail).
-        limits: of all calls together.
-        tools: of single tools, by name.
+        limits: of all calls together: ``max_p50_ms``, ``max_p95_ms``, ``max_p99_ms``, ``max_error_rate`` (0 to 1),
+            ``min_rate`` (calls a second); one that is left out limits nothing.
+        tools: the same of single tools, by name.
+
+    As a file: ``data/gates/default.yaml`` has all of it, with the reasons.
     """
 
     p50_margin: _Ratio = Field(default=1.03, description="The ratio of p50 that is tolerated.")

@@ -21,22 +21,23 @@ from mcp_workbench.load.comparisons.comparison import Comparison, failed_of, ref
 from mcp_workbench.load.comparisons.error_rates import ErrorDifference, exact_chance, newcombe_interval
 from mcp_workbench.load.comparisons.findings import Finding, judged_errors, judged_ratio, only_as_regression, p50_bounds
 from mcp_workbench.load.comparisons.gate import GateSettings
-from mcp_workbench.load.comparisons.statistics import (
-    LogRatio,
-    Luck,
-)
+from mcp_workbench.load.comparisons.statistics import LogRatio, Luck
+from mcp_workbench.load.comparisons.verdicts import Verdict
 from mcp_workbench.records import Outcome
 from mcp_workbench.untrusted import one_line
 
 TRUST_STORED: Final = (
-    "Of runs that were 20 minutes apart, many of them beside other work on most of the machine, none of 30 of the same "
-    "server was a false alarm, and a call that took a fifth longer was found 9 times of 30; the rest was not enough "
-    "data. The settings were chosen on these runs. For a sure answer compare live."
+    "Of runs of 6 s that were 20 minutes apart, one of each two beside other work, 1 of 30 of the same server was a "
+    "false alarm, and a call that took a fifth longer was found 23 times of 30; all else was not enough data. This way "
+    "finds regressions; an all-clear needs a live comparison."
 )
 """How often comparisons with a stored baseline were right, in words; from ``benchmarks/RESULTS.md``."""
 
 
 _INSTEAD: Final = "compare the two live, or measure with more processes on a machine as fast and as quiet"
+# Only a command is started by the workbench, as often as it takes.
+_INSTEAD_OF_ONE: Final = "compare the two live"
+_TAIL: Final = "tail: two days are not compared by it; compare the two live"
 
 
 def compare_stored(
@@ -48,8 +49,8 @@ def compare_stored(
 ) -> Comparison:
     """Compare two loads that were measured at different times, each beside the calibration server.
 
-    The slow end is not judged: how far two days differ in it, the calibration server does not say. Of each tool of
-    several the quick calls are judged, and can only add a regression.
+    The slow end is not judged: how far two days differ in it, the calibration server does not say. A gate that always
+    judges it decides nothing here. Of each tool of several the quick calls are judged, and can only add a regression.
 
     Args:
         baseline: the one, with its calibration.
@@ -70,10 +71,12 @@ def compare_stored(
     other_work = math.hypot(baseline.honesty.foreign_share, candidate.honesty.foreign_share)
     seconds = min(baseline.whole.seconds, candidate.whole.seconds)
     count = min(before.blocks, after.blocks)
+    instead = _INSTEAD if baseline.conditions.transport == "stdio" else _INSTEAD_OF_ONE
+    short = _short((baseline, candidate), names, gate)
 
     def judged(measure: str, pair: tuple[Related | None, Related | None], foreign_sd: float, tool: str = "") -> Finding:
         bounds = p50_bounds(gate if not tool else strict, Luck(math.hypot(luck_sd, foreign_sd * other_work)))
-        bounds = replace(bounds, instead=_INSTEAD)
+        bounds = replace(bounds, instead=instead, few=short)
         calls = min(_well(each, tool) for each in (baseline, candidate))
         found = judged_ratio(measure, _ratio(*pair, count), calls, seconds, bounds, tool=tool)
         return replace(found, unit="calibrations")
@@ -84,6 +87,7 @@ def compare_stored(
     findings = (
         judged("p10", (before.quick, after.quick), gate.quick_foreign_sd),
         judged("p50", (before.p50, after.p50), gate.foreign_sd),
+        *_tail(gate),
         _errors(baseline, candidate, seconds, gate),
         *(
             only_as_regression(judged("p10", (before.tools[name], after.tools[name]), gate.quick_foreign_sd, name))
@@ -102,6 +106,25 @@ def compare_stored(
         honesty=(baseline.honesty, candidate.honesty),
         trust=TRUST_STORED,
     )
+
+
+def _tail(settings: GateSettings) -> tuple[Finding, ...]:
+    """Return that the slow end is not judged; it decides only where it has to be."""
+    if settings.judge_tail == "never":
+        return ()
+    decides = settings.judge_tail == "always"
+    return (Finding("tail", "", None, None, None, Verdict.NOT_ENOUGH, decides, _TAIL, unit="calibrations"),)
+
+
+def _short(sides: tuple[Baseline, Baseline], names: tuple[str, str], settings: GateSettings) -> str:
+    """Return which of the two would have to be measured again: a stored one does not become longer."""
+    found = [
+        one_line(name, 60)
+        for name, side in zip(names, sides, strict=True)
+        if (side.pairs is not None and side.pairs.blocks < settings.least_pairs)
+        or _well(side, "") < settings.least_calls
+    ]
+    return f"of too few calls: measure {' and '.join(found or ['both'])} again, for longer"
 
 
 def _pairs(stored: Baseline, name: str) -> Pairs:
