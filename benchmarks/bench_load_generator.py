@@ -1,9 +1,10 @@
 """What the load generator can do, against its peers, on the same servers, in turns in one run.
 
 ``python benchmarks/bench_load_generator.py [--rounds 5] [--seconds 2] [--inspector PATH]``: prints the figures, exits 1
-if a bound is broken. Needs ``wrk`` (a package of most systems); the MCP Inspector's command is ``node_modules/.bin/
-mcp-inspector`` of an ``npm install @modelcontextprotocol/inspector``. The bare ASGI echo is served by uvicorn, by
-httptools and uvloop where they are installed: then it can do more than the generator.
+if a bound is broken, or if a run of the generator has errors or is void: a rate of rejected answers is none. Needs
+``wrk`` (a package of most systems); the MCP Inspector's command is ``node_modules/.bin/mcp-inspector`` of an
+``npm install @modelcontextprotocol/inspector``, and without it stdio is not checked, which is printed. The bare ASGI
+echo is served by uvicorn, by httptools and uvloop where they are installed: then it can do more than the generator.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mcp_workbench import Workbench
+from mcp_workbench import Baseline, Workbench
 
 USERS = 32
 EXAMPLE = Path(__file__).parent.parent / "tests" / "example_servers.py"
@@ -138,10 +139,19 @@ def inspector(command: str, seconds: float) -> float:
     return float(json.loads(told[told.index("{") :])["throughput"])
 
 
-def generator(bench: Workbench, users: int, seconds: float):
-    return bench.baseline(
+def generator(bench: Workbench, users: int, seconds: float) -> Baseline:
+    found = bench.baseline(
         "add", ARGUMENTS, users=users, duration=seconds, warm_up=0.3, calibrated=False, progress=False
     )
+    whole, on = found.whole, f"{found.conditions.target} ({users} users)"
+    if not whole.calls or whole.errors:
+        told = ", ".join(f"{count:,} {outcome}" for outcome, count in whole.outcomes.items()) or "no calls at all"
+        raise SystemExit(
+            f"BROKEN: not all calls of the generator to {on} ended well ({told}); see first why they do not"
+        )
+    if found.void:
+        raise SystemExit(f"BROKEN: a run of the generator on {on} is void: {'; '.join(found.void)}")
+    return found
 
 
 def told(what: str, values: list[float], bound: str = "", holds: bool = True) -> bool:
@@ -197,6 +207,8 @@ def main() -> None:
         told("stdio, 32 users: calls/s", stdio)
         against = [mine / each for mine, each in zip(stdio, peers, strict=True)]
         good &= told("stdio: rate / MCP Inspector --load", against, ">= 1", statistics.median(against) >= 1)
+    else:
+        print("stdio: NOT CHECKED (give --inspector PATH)")
     sys.exit(not good)
 
 

@@ -45,7 +45,10 @@ def capacity(
         typer.Option("--max-rate", metavar="R", help="Beyond which nothing is asked.", show_default="20000"),
     ] = None,
     stage: Annotated[
-        float | None, typer.Option("--stage", metavar="SECONDS", help="What each rate takes.", show_default="2")
+        float | None,
+        typer.Option(
+            "--stage", metavar="SECONDS", help="What each rate takes; more if calls are few or slow.", show_default="2"
+        ),
     ] = None,
     resolution: Annotated[
         float | None,
@@ -54,7 +57,10 @@ def capacity(
     limit: Annotated[
         float | None,
         typer.Option(
-            "--limit", metavar="SECONDS", help="Of load after which no new rate is tried.", show_default="180"
+            "--limit",
+            metavar="SECONDS",
+            help="Within which the search is to end; the first rates are always tried.",
+            show_default="180",
         ),
     ] = None,
     call_timeout: Annotated[

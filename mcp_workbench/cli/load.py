@@ -50,8 +50,8 @@ ArgumentsText = Annotated[
     typer.Option(
         "--args",
         metavar="JSON",
-        help="Its arguments: a JSON object, a list of several to draw from, a file of them (*.jsonl, *.json), `examples` of "
-        "the contract, or `generated` from the input schema.",
+        help="Its arguments: a JSON object, a list of several to draw from, a file of them (*.jsonl, *.json), "
+        "`examples` of the contract, or `generated` from the input schema.",
         show_default="{}",
     ),
 ]

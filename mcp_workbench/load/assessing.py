@@ -15,7 +15,7 @@ from mcp_types import CallToolResult, Tool
 from pydantic import ValidationError
 
 from mcp_workbench.contracts.schemas.evaluation import conforms
-from mcp_workbench.load.baselines.honesty import FLAGGED_SHARE, VOID_SHARE, Honesty
+from mcp_workbench.load.baselines.honesty import FLAGGED_SHARE, UNSEEN_SERVER, VOID_SHARE, Honesty
 from mcp_workbench.load.generator.answers import GENERATOR_NO_SOCKETS, read_message
 from mcp_workbench.load.measured import Calls
 from mcp_workbench.load.run import Run
@@ -51,6 +51,7 @@ def assess(
     measured = [block for block in range(len(run.books)) if run.plan.blocks[block].phase == "measured"]
     wall_s = (run.books[measured[-1]].ended_ns - run.books[measured[0]].begun_ns) / 1e9 if measured else 0.0
     intervals = _intervals(run, measured if blocks is None else blocks)
+    all_cpu_s = _cpu_s(run, measured)
     cpu_s = sum(cpu for _, cpu, _ in intervals) / 1e9
     known_s = sum(wall for wall, _, _ in intervals) / 1e9 or 1.0
     waited = [waited for _, _, waited in intervals if waited is not None]
@@ -63,19 +64,17 @@ def assess(
     open_load = all(run.plan.blocks[block].users is None for block in mine)
     late_ms = calls.latency_ms - calls.service_ms if open_load and len(calls) else None
     slip_p50_ms, slip_p99_ms = (None, None) if late_ms is None else map(float, np.percentile(late_ms, (50, 99)))
-    servers = [run.server_cpu.servers_s[arm] if run.server_cpu.servers_s else None for arm in arms]
+    server_s, all_servers_s = _servers_s(run, arms)
     mine_s = sum((book.ended_ns - book.begun_ns) for book in books) / 1e9 or 1.0
-    server_s = sum(each for each in servers if each is not None)
-    all_servers_s = sum(each for each in run.server_cpu.servers_s if each is not None)
-    all_cpu_s = sum(cpu for _, cpu, _ in _intervals(run, measured)) / 1e9
     foreign_s = max(0.0, run.server_cpu.busy_s - all_servers_s - all_cpu_s)
-    sampled, wrong = _checked(run.samples, tools)
+    # What another release of the target answers, it has promised elsewhere.
+    sampled, wrong = _checked([(tool, answer) for block, tool, answer in run.samples if block in {*mine}], tools)
     found = Honesty(
         generator_share=generator_share,
         waiting_share=waiting_share,
         worst_share=worst_share,
         generator_us=1e6 * all_cpu_s / max(1, _measured_calls(run, measured)),
-        server_share=server_s / mine_s if all(each is not None for each in servers) else None,
+        server_share=None if server_s is None else server_s / mine_s,
         foreign_share=foreign_s / (wall_s or 1.0),
         cores=psutil.cpu_count() or 1,
         slip_p50_ms=slip_p50_ms,
@@ -97,7 +96,7 @@ def assess(
         machine=f"{platform.system()} {platform.machine()}, {psutil.cpu_count() or 1} cores",
     )
     void = (*_without_sockets(calls), *(_void_in_process(found, calls) if in_process else _void(found)))
-    return replace(found, void=void, notes=(*notes, *_left_out(run), *_notes(found, in_process)))
+    return replace(found, void=void, notes=(*notes, *_left_out(run), *_notes(found, in_process, _unseen(run))))
 
 
 def _left_out(run: Run) -> Iterable[str]:
@@ -109,14 +108,49 @@ def _left_out(run: Run) -> Iterable[str]:
 
 
 def _intervals(run: Run, blocks: Sequence[int]) -> list[tuple[int, int, int | None]]:
-    """Return for each stretch between two looks at the clocks: nanoseconds of wall, CPU and waiting."""
+    """Return for each stretch between two looks at the clocks: nanoseconds of wall, CPU and waiting.
+
+    Those that begin after a block's meant end are left out: there the generator only waits for answers, and a call that
+    hangs would make it look idle.
+    """
     chosen = set(blocks)
     found = []
     for before, after in pairwise(run.beats):
-        if after.block in chosen and after.at_ns > before.at_ns:
+        began = after.block in chosen and before.at_ns < run.books[after.block].meant_end_ns
+        if began and after.at_ns > before.at_ns:
             waited = None if after.waited_ns is None or before.waited_ns is None else after.waited_ns - before.waited_ns
             found.append((after.at_ns - before.at_ns, after.cpu_ns - before.cpu_ns, waited))
     return found
+
+
+def _cpu_s(run: Run, blocks: Sequence[int]) -> float:
+    """Return the CPU seconds of the generator in these blocks, until their last answers had come."""
+    chosen = set(blocks)
+    return sum(after.cpu_ns - before.cpu_ns for before, after in pairwise(run.beats) if after.block in chosen) / 1e9
+
+
+def _servers_s(run: Run, arms: Sequence[int]) -> tuple[float | None, float]:
+    """Return the CPU seconds of a target's servers, and those of all servers.
+
+    A target's are ``None`` if some of them cannot be seen, or if another target's server is in the same process: nobody
+    can say who of both has spent them.
+    """
+    told = run.server_cpu
+    # Without a process that is known, an arm's server is taken for one of its own.
+    processes = [pid or -1 - arm for arm, pid in enumerate(told.pids or (None,) * len(told.servers_s))]
+    spent = dict(zip(processes, told.servers_s, strict=True))
+    mine = {processes[arm] for arm in arms if processes}
+    others = {process for arm, process in enumerate(processes) if arm not in arms}
+    each = [spent[process] for process in mine - others]
+    seen = [cpu_s for cpu_s in each if cpu_s is not None]
+    whole = len(seen) == len(mine) > 0
+    return sum(seen) if whole else None, sum(cpu_s for cpu_s in spent.values() if cpu_s is not None)
+
+
+def _unseen(run: Run) -> bool:
+    """Return whether what some server does is counted as that of other programs."""
+    spent = run.server_cpu.servers_s or (None,) * len(run.plan.arms)
+    return any(cpu_s is None and arm.wire.kind != "in-process" for arm, cpu_s in zip(run.plan.arms, spent, strict=True))
 
 
 def _busiest(intervals: Sequence[tuple[int, int, int | None]]) -> float:
@@ -166,7 +200,7 @@ def _void_in_process(found: Honesty, calls: Calls) -> Iterable[str]:
         )
 
 
-def _notes(found: Honesty, in_process: bool) -> Iterable[str]:
+def _notes(found: Honesty, in_process: bool, unseen: bool) -> Iterable[str]:
     if in_process:
         yield "the server ran in the loop of the generator: its work is in the generator's figures"
     elif found.worst_share >= FLAGGED_SHARE:
@@ -177,9 +211,10 @@ def _notes(found: Honesty, in_process: bool) -> Iterable[str]:
     if found.slip_p99_ms is not None and found.slip_p99_ms > _LATE_MS:
         yield f"1 of 100 calls was sent {found.slip_p99_ms:.1f} ms late or later, which is in the latencies"
     if found.foreign_share > _MUCH_ELSE * found.cores:
+        who = f"everything but the generator, {UNSEEN_SERVER}," if unseen else "other programs"
         yield (
-            f"other programs kept {found.foreign_share:.1f} of {found.cores} cores busy: what that does to the figures "
-            "is in them"
+            f"{who} kept {found.foreign_share:.1f} of {found.cores} cores busy: what that does to the figures is in "
+            "them"
         )
     if found.dropped:
         yield (

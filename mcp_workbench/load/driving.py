@@ -18,6 +18,7 @@ import psutil
 
 from mcp_workbench.errors import UnreachableError, WorkbenchError
 from mcp_workbench.kernel.leash import MARK, end_marked, leash
+from mcp_workbench.load.generator.stdio_wire import Said
 from mcp_workbench.load.plan import Plan
 from mcp_workbench.load.run import Run, ServerCpu, read_run
 from mcp_workbench.progress import Progress
@@ -30,7 +31,6 @@ _START_LIMIT_S: Final = 45.0
 _LEAVE_LIMIT_S: Final = 10.0
 _SPARE_S: Final = 10.0
 _LINE_BYTES: Final = 1_000_000
-_SAID_BYTES: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ async def drive(
     environment = {**os.environ, **leash().take(), RUN_MARK: mark}
     process: asyncio.subprocess.Process | None = None
     try:
-        with tempfile.TemporaryDirectory(prefix="mcp-workbench-load-") as folder, tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryDirectory(prefix="mcp-workbench-load-") as folder, contextlib.closing(Said()) as said:
             try:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,
@@ -93,7 +93,7 @@ async def drive(
                     folder,
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
-                    stderr=said,
+                    stderr=said.file,
                     env=environment,
                     start_new_session=True,
                     limit=_LINE_BYTES,
@@ -101,9 +101,8 @@ async def drive(
                 watching = _Watching(plan, servers, progress, listener)
                 await _listen(process, _marked(plan, environment), watching)
                 if not watching.done:
-                    said.seek(max(0, os.fstat(said.fileno()).st_size - _SAID_BYTES))
                     raise watching.error or WorkbenchError(
-                        f"the load generator ended before its time: {_last_line(said.read()) or 'no word'}"
+                        f"the load generator ended before its time: {_last_line(said.last_words()) or 'no word'}"
                     )
                 return await asyncio.to_thread(read_run, plan, Path(folder), watching.cpu())
             finally:
@@ -227,7 +226,7 @@ class _Watching:
             None if first is None or last is None else max(0.0, last - first)
             for first, last in zip(before, after, strict=True)
         )
-        return ServerCpu(spent, busy_after - busy_before)
+        return ServerCpu(spent, busy_after - busy_before, tuple(self._servers))
 
     def _clocks(self) -> tuple[list[float | None], float]:
         times = psutil.cpu_times()
@@ -238,13 +237,17 @@ class _Watching:
 
 
 def _cpu_s(pid: int | None) -> float | None:
-    """Return the CPU seconds of a process and its children so far."""
+    """Return the CPU seconds of a process and its children so far; of this process without them.
+
+    The children of this one are generators and calibration servers.
+    """
     if pid is None:
         return None
     try:
         process = psutil.Process(pid)
         total = 0.0
-        for each in [process, *process.children(recursive=True)]:
+        children = [] if pid == os.getpid() else process.children(recursive=True)
+        for each in [process, *children]:
             with contextlib.suppress(psutil.Error):
                 times = each.cpu_times()
                 total += times.user + times.system

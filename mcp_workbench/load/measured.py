@@ -14,6 +14,7 @@ OUTCOMES = tuple(Outcome)
 """What the numbers in :attr:`Calls.outcome` stand for."""
 
 OK = OUTCOMES.index(Outcome.OK)
+_INVALID_OUTPUT = OUTCOMES.index(Outcome.INVALID_OUTPUT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +35,8 @@ class Calls:
         dropped: how many of them never were, because too many calls were unanswered.
         codes: why calls failed, and how many, as ``(tool, code)``: the server's codes and the generator's own.
         waited_s: for each block, how long calls were waited for after its meant end; empty if that is not known.
+        answered_s: by what to divide the calls that were sent for the rate at which they were answered; 0 if that is
+            ``seconds``.
     """
 
     tools: tuple[str, ...]
@@ -49,6 +52,7 @@ class Calls:
     dropped: int
     codes: Counter[tuple[str, str]]
     waited_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    answered_s: float = 0.0
 
     def __len__(self) -> int:
         """Return how many calls there are."""
@@ -58,6 +62,18 @@ class Calls:
     def seconds(self) -> float:
         """How long was measured: all blocks together."""
         return float(self.block_s.sum())
+
+    @property
+    def answer_rate(self) -> float:
+        """Calls a second that were answered, while calls were begun."""
+        seconds = self.answered_s or self.seconds
+        return int(self.sent.sum()) / seconds if seconds else 0.0
+
+    @property
+    def sent(self) -> NDArray[np.bool_]:
+        """For each call, whether it was sent; those of a flow that lacked what the call needs took no time at all."""
+        sent: NDArray[np.bool_] = (self.outcome != _INVALID_OUTPUT) | (self.service_ms > 0)
+        return sent
 
     def of_tool(self, name: str) -> Calls:
         """Return the calls of one tool; what was offered and dropped is known of all tools together only."""

@@ -39,6 +39,8 @@ _LONGEST_BLOCK_S: Final = 2.0
 _CALLS_A_BLOCK: Final = 10
 _LONG_CALLS_A_BLOCK: Final = 5
 _CALIBRATION_WARM_UP_S: Final = 0.2
+# Each takes 37 bytes, in the generator, in the file between and here.
+_MOST_CALLS: Final = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,12 @@ class Load:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or not fewest <= value <= most:
                 raise UsageError(f"{name}={value!r} makes no load; give a whole number from {fewest} to {most:,}")
+        calls = (self.rate or 0.0) * self.duration_s
+        if calls > _MOST_CALLS:
+            raise UsageError(
+                f"rate={self.rate:g} and duration={self.duration_s:g} make {calls:,.0f} calls, and each needs memory; "
+                f"give a rate and a duration that make {_MOST_CALLS:,} at most"
+            )
         if self.users is not None and self.users > self.max_in_flight:
             raise UsageError(
                 f"{self.users:,} users want as many unanswered calls, and max_in_flight={self.max_in_flight} allows "

@@ -57,9 +57,11 @@ class RampOptions(TypedDict, total=False):
         slo_p95_ms: what p95 from the intended start may be, in milliseconds; only throughput is judged if left out.
         start_rate: where the ramp begins, in calls a second; found by a burst if left out.
         max_rate: beyond which nothing is asked, in calls a second; 20,000.
-        stage: seconds that each stage takes; 2, and up to three times as long where it would have less than 40 calls.
+        stage: seconds that each stage takes; 2, up to three times as long where it would have less than 40 calls, and
+            at least five times as long as an operation takes alone, as far as ``limit`` allows.
         resolution: how far apart the closest rates are, as a share; 0.1.
-        limit: seconds after which the band is left as it is, for each target; 180.
+        limit: seconds within which the search is to end, for each target: no rates are begun that would take longer,
+            except for the first ones; 180.
         timeout: seconds after which a call is given up; 5.
         max_in_flight: how many calls may be unanswered at once; 512.
         seed: of all that is drawn; 0.

@@ -66,6 +66,8 @@ class Wire:
         url: of ``http``: the address.
         headers: of ``http``: headers of the user's own, sent with each request.
         tool_headers: of ``http``: for each tool, the headers that a request for it carries.
+        argument_headers: of ``http``: for each tool, the headers that repeat an argument, each with the names that lead
+            to it.
         command: of ``stdio``: program and arguments, the program with its full path.
         environment: of ``stdio``: all of the process's environment.
         folder: of ``stdio``: where it runs; the generator's own folder if ``None``.
@@ -77,6 +79,7 @@ class Wire:
     url: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     tool_headers: dict[str, dict[str, str]] = field(default_factory=dict)
+    argument_headers: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     command: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     folder: str | None = None

@@ -13,7 +13,13 @@ from urllib.parse import urlsplit
 
 import psutil
 from mcp.client.stdio import get_default_environment
-from mcp.shared.inbound import MCP_METHOD_HEADER, MCP_NAME_HEADER, encode_header_value
+from mcp.shared.inbound import (
+    MCP_METHOD_HEADER,
+    MCP_NAME_HEADER,
+    MCP_PARAM_HEADER_PREFIX,
+    encode_header_value,
+    x_mcp_header_map,
+)
 from mcp_types import Tool
 
 from mcp_workbench.kernel.connection import Connection
@@ -121,10 +127,18 @@ _HEAP: Final = _Heap()
 
 
 def _http(url: str, headers: dict[str, str], protocol: str, tools: tuple[Tool, ...]) -> Wire:
+    if not is_modern(protocol):
+        return Wire("http", protocol, url=url, headers=headers)
     named = {
         tool.name: {MCP_METHOD_HEADER: "tools/call", MCP_NAME_HEADER: encode_header_value(tool.name)} for tool in tools
     }
-    return Wire("http", protocol, url=url, headers=headers, tool_headers=named if is_modern(protocol) else {})
+    # The SDK's client lists no tool whose schema asks for headers in a wrong way.
+    repeated = {
+        tool.name: {f"{MCP_PARAM_HEADER_PREFIX}{token}": list(path) for path, token in asked_for.items()}
+        for tool in tools
+        if (asked_for := x_mcp_header_map(tool.input_schema))
+    }
+    return Wire("http", protocol, url=url, headers=headers, tool_headers=named, argument_headers=repeated)
 
 
 def _listener(url: str) -> int | None:

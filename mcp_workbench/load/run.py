@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcp_workbench.errors import WorkbenchError
+from mcp_workbench.load.generator.answers import INVALID_OUTPUT
 from mcp_workbench.load.generator.ledger import COLUMNS
 from mcp_workbench.load.measured import Calls
 from mcp_workbench.load.plan import Plan
 
 _NS_A_MS: Final = 1e6
+# Fewer answers than this say less of a rate than the calls that were begun.
+_FEWEST_ANSWERS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Books:
         dropped: how many of them were not.
         peak_in_flight: the most calls that were unanswered at once.
         in_flight_ns: the number of unanswered calls, summed over time.
+        under_way_ns: how long its operations took, thinking among it, summed over them.
     """
 
     begun_ns: int
@@ -40,6 +44,7 @@ class Books:
     dropped: int
     peak_in_flight: int
     in_flight_ns: int
+    under_way_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +71,12 @@ class ServerCpu:
     Attributes:
         servers_s: for each arm, its server's processes; ``None`` where they cannot be seen.
         busy_s: all cores together, this run among it.
+        pids: for each arm, its server's process; arms that name the same one share it. Empty if each has its own.
     """
 
     servers_s: tuple[float | None, ...] = ()
     busy_s: float = 0.0
+    pids: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +89,7 @@ class Run:
         books: one for each block that was begun.
         beats: the clocks, ten times a second.
         codes: the words for the numbers of the column ``code``.
-        samples: answers that were kept whole, each with its tool.
+        samples: answers that were kept whole, each with its block and its tool.
         reconnected: for each arm, how many connections were opened while it ran.
         server_cpu: what the servers and others did meanwhile.
     """
@@ -92,7 +99,7 @@ class Run:
     books: tuple[Books, ...]
     beats: tuple[Beat, ...]
     codes: tuple[str, ...]
-    samples: tuple[tuple[str, bytes], ...]
+    samples: tuple[tuple[int, str, bytes], ...]
     reconnected: tuple[int, ...]
     server_cpu: ServerCpu
 
@@ -140,6 +147,7 @@ class Run:
             service_ms=((end_ns - column["start_ns"]) / _NS_A_MS)[arrived],
             blocks=len(chosen),
             block_s=np.array([self._seconds(number) for number in chosen], float),
+            answered_s=self._answered_s(chosen, place[mine], column),
             offered=sum(book.offered for book in books),
             dropped=sum(book.dropped for book in books),
             codes=codes,
@@ -152,8 +160,48 @@ class Run:
         meant_ns = book.meant_end_ns - book.begun_ns
         if block.users is None:
             return meant_ns / 1e9
-        # The users of a closed loop end one after the other: how long all of them were busy, by Little's law.
-        return min(max(meant_ns, book.in_flight_ns / block.users), book.ended_ns - book.begun_ns) / 1e9
+        # The users of a closed loop end one after the other: how long all of them were busy, by Little's law. A user
+        # who thinks is.
+        return min(max(meant_ns, book.under_way_ns / block.users), book.ended_ns - book.begun_ns) / 1e9
+
+    def _answered_s(self, chosen: list[int], place: NDArray[Any], column: dict[str, NDArray[Any]]) -> float:
+        """Return the seconds by which to divide calls for the rate at which they were answered.
+
+        Args:
+            chosen: the numbers of the blocks.
+            place: for each call, which of them it is of.
+            column: the columns of these calls.
+        """
+        # Calls that were never sent are no throughput; see Calls.sent.
+        sent = np.flatnonzero((column["outcome"] != INVALID_OUTPUT) | (column["end_ns"] > column["start_ns"]))
+        order = sent[np.argsort(place[sent], kind="stable")]
+        bounds = np.searchsorted(place[order], np.arange(len(chosen) + 1))
+        seconds = 0.0
+        for at, number in enumerate(chosen):
+            rows = order[bounds[at] : bounds[at + 1]]
+            if self.plan.blocks[number].users is not None or not len(rows):
+                seconds += self._seconds(number)
+                continue
+            end_ns, step = column["end_ns"][rows], column["step"][rows]
+            # Later steps of a flow begin to be answered later.
+            rates = [self._answer_rate(self.books[number], end_ns[step == each]) for each in np.unique(step)]
+            seconds += len(rows) / sum(rates)
+        return seconds
+
+    def _answer_rate(self, book: Books, end_ns: NDArray[np.int64]) -> float:
+        """Return how many of a block's calls ended a second, as long as more were begun.
+
+        From the first end on, that is what was offered whatever the latency, or what an overloaded server manages.
+        """
+        first_ns = int(end_ns.min())
+        count = int(((end_ns > first_ns) & (end_ns <= book.meant_end_ns)).sum())
+        if count < _FEWEST_ANSWERS:
+            return 1e9 * len(end_ns) / max(1, max(int(end_ns.max()), book.meant_end_ns) - book.begun_ns)
+        # Even arrivals are counted from one of them to anywhere between two: half a call is missed on average.
+        missed = 0.5 if self.plan.arrivals == "constant" else 0.0
+        answered = 1e9 * (count + missed) / (book.meant_end_ns - first_ns)
+        # What a stall in the beginning held back comes all at once.
+        return min(answered, 1e9 * len(end_ns) / (book.meant_end_ns - book.begun_ns))
 
 
 def read_run(plan: Plan, folder: Path, server_cpu: ServerCpu) -> Run:
@@ -183,11 +231,12 @@ def read_run(plan: Plan, folder: Path, server_cpu: ServerCpu) -> Run:
     )
 
 
-def _samples(data: bytes) -> list[tuple[str, bytes]]:
+def _samples(data: bytes) -> list[tuple[int, str, bytes]]:
     pieces: list[bytes] = []
     at = 0
     while at < len(data):
         length = int.from_bytes(data[at : at + 4], "big")
         pieces.append(data[at + 4 : at + 4 + length])
         at += 4 + length
-    return [(tool.decode(), answer) for tool, answer in zip(pieces[::2], pieces[1::2], strict=True)]
+    each = zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True)
+    return [(int(block), tool.decode(), answer) for block, tool, answer in each]

@@ -33,6 +33,8 @@ MOST_SHARDS: Final = 1_000
 
 _LOOK_S: Final = 0.25
 _LATE_S: Final = 2.0
+_APART: Final = 0.05
+_APART_ALLOWED_S: Final = 0.05
 _MOST_NOTES: Final = 10
 _NS_A_S: Final = 1e9
 
@@ -179,13 +181,15 @@ def merged_calls(shards: Sequence[Shard]) -> Calls:
         offered=sum(part.offered for part in parts),
         dropped=sum(part.dropped for part in parts),
         codes=sum((part.codes for part in parts), Counter()),
+        answered_s=len(order) / (sum(part.answer_rate for part in parts) or float("inf")),
     )
 
 
 def merged_honesty(shards: Sequence[Shard], notes: Iterable[str] = ()) -> Honesty:
     """Return how the load of all shards was made: sums where they add up, the worst of them elsewhere.
 
-    A void shard voids all: its calls are among the others, and nobody could tell them apart.
+    A void shard voids all: its calls are among the others, and nobody could tell them apart. So do shards that began
+    too far apart: their rates add up to one that the server never saw.
 
     Args:
         shards: at least one.
@@ -221,9 +225,24 @@ def merged_honesty(shards: Sequence[Shard], notes: Iterable[str] = ()) -> Honest
         reconnected=sum(one.reconnected for one in each),
         versions=versions,
         machine="; ".join(sorted({one.machine for one in each})),
-        void=tuple(f"shard {number} of {len(each)}: {why}" for number, one in enumerate(each, 1) for why in one.void),
+        void=(
+            *(f"shard {number} of {len(each)}: {why}" for number, one in enumerate(each, 1) for why in one.void),
+            *_apart(shards),
+        ),
         notes=(*notes, *said),
     )
+
+
+def _apart(shards: Sequence[Shard]) -> list[str]:
+    """Return why these shards did not call side by side; nothing if they did."""
+    begun_s = [shard.begun_s for shard in shards]
+    apart_s, lasted_s = max(begun_s) - min(begun_s), max(shard.calls.seconds for shard in shards)
+    if apart_s <= max(_APART_ALLOWED_S, _APART * lasted_s):
+        return []
+    return [
+        f"the shards began {apart_s:.2f} s apart and lasted {lasted_s:.2g} s, so that they hardly called side by side; "
+        "measure with a longer duration, and see that the clocks of the workers agree"
+    ]
 
 
 def _worst(shares: Iterable[float | None]) -> float | None:

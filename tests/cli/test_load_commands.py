@@ -62,7 +62,7 @@ def test_a_baseline_is_a_table_how_it_was_measured_and_a_file(run: Run, http_add
     code, out, err = ran_unless_void(run, "baseline", http_address, *ADD, *words, *QUICK, "--history", str(history))
     assert code == 0
     assert re.match(r"\S+ 1\.4: 30 calls of add over http, own process, open at 100 a second \(constant\): p50 ", out)
-    assert re.search(r"│ add +│ 30 +│ 100\.00 +│ 0 +│ 0\.0% ", out)
+    assert re.search(r"│ add +│ 30 +│ [\d.]+ +│ 0 +│ 0\.0% ", out)
     assert "How it was measured" in out
     assert re.search(r"│ void +│ no ", out)
     assert err == f"{file}: a baseline of 30 calls\n{history}: baseline 1\n"
@@ -131,14 +131,20 @@ def test_the_interrupt_key_ends_a_load_its_generator_and_its_server(tmp_path: Pa
 def test_two_targets_are_compared_live_and_the_verdict_is_the_exit_code(
     run: Run, http_address: str, tmp_path: Path
 ) -> None:
-    junit = tmp_path / "compared.xml"
-    words = ("--rate", "200", "--duration", "0.5", "--warm-up", "0.02", "--junit", str(junit))
+    junit, gate = tmp_path / "compared.xml", tmp_path / "gate.yaml"
+    # Of so short a run only what no noise can change.
+    gate.write_text(
+        "least_pairs: 2\nleast_calls: 10\njudge_tail: never\np50_margin: 50\np50_found: 100\ntail_margin: 50\n"
+        "tail_found: 100\nerrors_found: 0.99\nstall_margin: 1.0\n"
+    )
+    words = ("--rate", "200", "--duration", "0.5", "--warm-up", "0.02", "--gate", str(gate), "--junit", str(junit))
     code, out, err = run("compare", http_address, http_address, *ADD, *words)
-    assert err == ""
-    assert code == VERDICTS[out.partition(":")[0]]
+    assert (code, err) == (0, "")
+    assert out.startswith("no regression: p50 is ")
     assert re.search(r"│ p50 ms +│ \(all\) ", out)
     assert re.search(r"s of each; 1 process against 1; http, own process, open at 200 a second \(poisson\)\n", out)
     assert "Live comparisons of a server with itself" in out
+    assert re.search(r"How it was measured\n(?s:.*)│ void +│ no +│ no ", out)
     assert {case.name for suite in junitparser.JUnitXml.fromfile(str(junit)) for case in suite} >= {"p50", "errors"}
 
 
@@ -315,8 +321,10 @@ def test_the_help_says_of_each_option_what_the_command_does_with_it() -> None:
         name: {option.name: option.help for option in commands[name].params}
         for name in ("baseline", "compare", "capacity", "gate")
     }
-    assert helps["compare"]["thresholds"] == "What counts as a regression (YAML); its limits are for `gate`."
-    assert helps["gate"]["thresholds"] == "What counts as a regression, and limits (YAML)."
+    assert helps["compare"]["thresholds"] == (
+        "What counts as a regression: YAML, as in data/gates; its limits are for `gate`."
+    )
+    assert helps["gate"]["thresholds"] == "What counts as a regression, and limits: YAML, as in data/gates."
     for name in ("baseline", "compare", "capacity"):
         assert helps[name]["timeout"] == "For connecting and listing; calls of the load have --call-timeout."
 

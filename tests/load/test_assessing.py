@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from invented_arms import CONDITIONS
 from mcp_types import Tool
 
 from mcp_workbench.load.assessing import assess
 from mcp_workbench.load.baselines.honesty import Honesty
+from mcp_workbench.load.baselines.honesty_words import honesty_words
 from mcp_workbench.load.generator.answers import GENERATOR_NO_SOCKETS
 from mcp_workbench.load.generator.ledger import COLUMNS
 from mcp_workbench.load.plan import Arm, Block, Operation, Plan, Step, Wire
@@ -72,7 +74,7 @@ def run_of(
         Beat(at * 100 * MS, 0, round(at * 100 * MS * generator), round(at * 100 * MS * waiting)) for at in range(11)
     ]
     cpu = ServerCpu((server_s,), busy_s)
-    return Run(plan, columns, (books,), tuple(beats), ("",), tuple(("add", each) for each in samples), (0,), cpu)
+    return Run(plan, columns, (books,), tuple(beats), ("",), tuple((0, "add", each) for each in samples), (0,), cpu)
 
 
 def honesty_of(**told: Any) -> Honesty:
@@ -96,6 +98,51 @@ def test_what_neither_the_server_nor_the_generator_did_is_foreign() -> None:
     assert (unseen.server_share, unseen.foreign_share) == (None, pytest.approx(0.6))
 
 
+def test_a_server_that_cannot_be_seen_is_no_other_program() -> None:
+    unseen = honesty_of(server_s=None, busy_s=0.5 + CORES)
+    words = "everything but the generator, the server among it if it runs on this machine, kept"
+    assert unseen.notes == (
+        f"{words} {CORES + 0.4:.1f} of {CORES} cores busy: what that does to the figures is in them",
+    )
+    rows = dict(honesty_words(unseen, CONDITIONS))
+    assert rows["server"] == "cannot be seen"
+    assert rows["everything else"].endswith("cores, the server among it if it runs on this machine")
+    assert dict(honesty_words(honesty_of(), CONDITIONS))["everything else"] == f"20% of a core, of {CORES} cores"
+    within = honesty_of(server_s=None, busy_s=0.5 + CORES, kind="in-process")
+    assert any(note.startswith("other programs kept") for note in within.notes)
+    said = dict(honesty_words(within, replace(CONDITIONS, placement="in the generator")))
+    assert (said["server"], said["everything else"][-5:]) == ("in the generator's figures", "cores")
+
+
+def beside(run: Run, servers_s: tuple[float | None, ...], pids: tuple[int | None, ...]) -> Run:
+    """Return the run with as many arms as there are servers, each measured for a second."""
+    count = len(servers_s)
+    blocks = tuple(replace(run.plan.blocks[0], arm=arm) for arm in range(count))
+    return replace(
+        run,
+        plan=replace(run.plan, arms=run.plan.arms * count, blocks=blocks),
+        books=run.books * count,
+        reconnected=(0,) * count,
+        server_cpu=ServerCpu(servers_s, 1.0, pids),
+    )
+
+
+def test_servers_in_one_process_have_no_share_of_their_own_and_are_counted_once() -> None:
+    run = beside(run_of(), (0.6, 0.6, 0.2), (7, 7, 8))
+    found = [assess(run, [arm], run.calls(arm), [ADD]) for arm in range(3)]
+    assert [each.server_share for each in found] == [None, None, pytest.approx(0.2)]
+    # Of 1.0 s, 0.8 were the servers', and 0.1 the generator's.
+    assert [each.foreign_share for each in found] == pytest.approx([0.1] * 3)
+    words = dict(honesty_words(found[0], replace(CONDITIONS, placement="in the kernel")))
+    assert words["server"] == "in one process with the other server"
+
+
+def test_arms_of_one_target_in_one_process_have_its_share() -> None:
+    run = beside(run_of(), (0.6, 0.6, None), (7, 7, None))
+    assert assess(run, [0, 1], run.calls(0, 1), [ADD]).server_share == pytest.approx(0.3)
+    assert assess(run, [2], run.calls(2), [ADD]).server_share is None
+
+
 @pytest.mark.parametrize(("generator", "waiting"), [(0.97, 0.0), (0.5, 0.46)])
 def test_a_generator_without_time_to_spare_makes_it_void(generator: float, waiting: float) -> None:
     assert "the generator was the bottleneck" in honesty_of(generator=generator, waiting=waiting).void[0]
@@ -114,6 +161,17 @@ def test_blocks_of_other_figures_do_not_hide_a_generator_that_was_busy_in_these(
     )
     assert assess(both, [0], both.calls(0), [ADD]).void == ()
     assert assess(both, [0], both.calls(0, blocks=[0]), [ADD], blocks=[0]).void
+
+
+def test_waiting_for_a_call_that_hangs_does_not_hide_a_generator_that_was_busy() -> None:
+    run = run_of(generator=1.0)
+    waiting = [Beat(1_000 * MS + at * 100 * MS, 0, 1_000 * MS + at * MS, 0) for at in range(1, 101)]
+    hung = replace(run, books=(replace(run.books[0], ended_ns=11_000 * MS),), beats=(*run.beats, *waiting))
+    found = assess(hung, [0], hung.calls(0), [ADD])
+    assert "the generator was the bottleneck" in found.void[0]
+    assert (found.generator_share, found.worst_share) == pytest.approx((1.0, 1.0))
+    # What it cost is all that it cost.
+    assert found.generator_us == pytest.approx(1e6 * 1.1 / 100)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +195,23 @@ def test_what_a_reader_should_know_is_a_note(told: dict[str, Any], words: str) -
 def test_answers_that_were_promised_are_checked_and_no_note() -> None:
     found = honesty_of(samples=[RIGHT, RIGHT])
     assert (found.sampled, found.sampled_wrong, found.notes) == (2, 0, ())
+
+
+def test_answers_are_held_against_the_promises_of_the_arm_that_gave_them() -> None:
+    run = run_of(samples=[RIGHT, RIGHT])
+    # The same server as three arms: one more release, and one that only warms up.
+    arms = (*run.plan.arms, *run.plan.arms)
+    blocks = (*run.plan.blocks, replace(run.plan.blocks[0], arm=1), replace(run.plan.blocks[0], phase="warm-up"))
+    both = replace(
+        run,
+        plan=replace(run.plan, arms=arms, blocks=blocks),
+        books=run.books * 3,
+        samples=(*run.samples, (1, "add", WRONG), (2, "add", WRONG)),
+        reconnected=(0, 0),
+        server_cpu=ServerCpu((0.4, 0.4), 0.7),
+    )
+    found = [assess(both, [arm], both.calls(arm), [ADD]) for arm in (0, 1)]
+    assert [(each.sampled, each.sampled_wrong) for each in found] == [(2, 0), (1, 1)]
 
 
 def test_a_server_in_the_generators_loop_is_void_once_its_queue_is_the_generators_own() -> None:

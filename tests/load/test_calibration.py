@@ -105,7 +105,7 @@ def test_the_generator_drives_it_beside_a_target_on_each_transport_and_its_proce
         calls = run.calls(number)
         assert len(calls) >= 2
         assert set(calls.outcomes()) == {Outcome.OK}, calls.codes
-    answers = [json.loads(text)["result"]["structuredContent"] for _, text in run.samples]
+    answers = [json.loads(text)["result"]["structuredContent"] for *_, text in run.samples]
     assert answers
     assert all(answer == RESULT for answer in answers)
     assert len(pids) == 1

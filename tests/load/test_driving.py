@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from misbehaving_runs import (
+    MODERN,
     OPERATIONS,
     counted,
     folders,
@@ -29,8 +30,11 @@ from misbehaving_runs import (
 
 from mcp_workbench.errors import UnreachableError, WorkbenchError
 from mcp_workbench.load.assessing import assess
-from mcp_workbench.load.driving import Live, drive
-from mcp_workbench.load.generator.answers import GENERATOR_NO_SOCKETS
+from mcp_workbench.load.driving import Live, _cpu_s, drive
+from mcp_workbench.load.generator import stdio_wire
+from mcp_workbench.load.generator.answers import GENERATOR_NO_SOCKETS, OK
+from mcp_workbench.load.generator.call import Call
+from mcp_workbench.load.generator.stdio_wire import StdioWire
 from mcp_workbench.load.plan import Arm, Block, Plan, Wire
 from mcp_workbench.load.run import Run
 from mcp_workbench.records import Outcome
@@ -248,6 +252,95 @@ def test_a_generator_without_a_file_left_says_so_and_brings_back_what_it_measure
     assert told[GENERATOR_NO_SOCKETS] + told["timeout"] == 38
 
 
+def test_connections_to_a_server_that_drops_none_are_never_opened_again() -> None:
+    with listening(10**9) as port:
+        run = asyncio.run(drive(plan_of([over_http("hangs", port)], [(None, 2), (None, 100)], 0.2, PATIENT_S)))
+    assert run.calls(0).outcomes() == {Outcome.OK: len(run.calls(0))}
+    assert run.books[1].peak_in_flight == 100
+    assert run.reconnected == (0,)
+
+
+def test_each_measured_call_opens_a_connection_again_where_the_server_closes_each() -> None:
+    with listening(0) as port:
+        plan = plan_of([over_http("until-closed", port)], [(None, 2), (None, 2)], 0.2, PATIENT_S)
+        warming, measured = plan.blocks
+        run = asyncio.run(drive(replace(plan, blocks=(replace(warming, phase="warm-up"), measured))))
+    assert run.calls(0).outcomes() == {Outcome.OK: len(run.calls(0))}
+    assert run.reconnected == (len(run.calls(0)),)
+
+
+TALKING = """
+import json, os, sys, time
+
+for line in sys.stdin.buffer:
+    message = json.loads(line)
+    print("x" * 1_000_000, "said with the last breath", file=sys.stderr, flush=True)
+    # Until it is cut.
+    while os.fstat(2).st_size > 100_000:
+        time.sleep(0.01)
+    if sys.argv[1] == "dies":
+        os._exit(3)
+    print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": {"content": [], "tools": []}}), flush=True)
+"""
+
+
+@pytest.fixture
+def quickly_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stdio_wire, "_MOST_SAID_BYTES", 100_000)
+    monkeypatch.setattr(stdio_wire, "_LOOK_S", 0.01)
+
+
+async def _talks(way: str, calls: int) -> None:
+    """Call a server that says a megabyte with each call, and answers only when little of it is left."""
+    answered = asyncio.Queue[int]()
+    command = (sys.executable, "-I", "-S", "-c", TALKING, way)
+    wire = StdioWire(Wire("stdio", MODERN, command=command), lambda *told: answered.put_nowait(told[1]))
+    try:
+        await wire.open(1)
+        for number in range(calls):
+            wire.send(Call(100_000_000 + number, (0, 0), "make", 0, None), wire.request("make", {}))
+            async with asyncio.timeout(20):
+                assert await answered.get() == OK
+    finally:
+        await wire.close()
+
+
+@pytest.mark.usefixtures("quickly_cut")
+def test_what_a_server_says_on_standard_error_does_not_fill_the_disk() -> None:
+    asyncio.run(_talks("goes on", 5))
+
+
+@pytest.mark.usefixtures("quickly_cut")
+def test_the_last_words_of_a_server_that_said_too_much_are_told() -> None:
+    with pytest.raises(UnreachableError, match=r"; it said: x+ said with the last breath$"):
+        asyncio.run(_talks("dies", 1))
+
+
+DYING = """
+import os, sys, time
+from mcp.server.mcpserver import MCPServer
+
+server = MCPServer("dying", log_level="ERROR")
+
+@server.tool()
+def make(a: int) -> int:
+    print("x" * 1_000_000, file=sys.stderr)
+    print("said with the last breath", file=sys.stderr, flush=True)
+    while os.fstat(2).st_size > 100_000:
+        time.sleep(0.01)
+    os._exit(3)
+"""
+
+
+@pytest.mark.usefixtures("quickly_cut")
+def test_the_last_words_of_a_generator_that_said_too_much_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "dying.py"
+    file.write_text(DYING)
+    arm = Arm("dying", Wire("in-process", MODERN, word=f"{file}:server"), OPERATIONS)
+    with pytest.raises(WorkbenchError, match=r"^the load generator ended before its time: said with the last breath$"):
+        asyncio.run(drive(plan_of([arm], [(None, 1)], 0.1, PATIENT_S)))
+
+
 PRINTING = """
 from mcp.server.mcpserver import MCPServer
 
@@ -266,3 +359,27 @@ def test_a_server_in_the_generator_may_print(tmp_path: Path) -> None:
     arm = Arm("printing", Wire("in-process", "2026-07-28", word=f"{file}:server"), OPERATIONS)
     run = asyncio.run(drive(plan_of([arm], [(50.0, None)], 0.1, 2.0)))
     assert run.calls(0).outcomes() == {Outcome.OK: 5}
+
+
+BUSY = """
+import sys, time
+while time.process_time() < 1.0: pass
+print("done", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_this_process_has_started_is_not_its_servers_work() -> None:
+    before_s = _cpu_s(os.getpid())
+    with subprocess.Popen([sys.executable, "-c", BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        after_s, its_s = _cpu_s(os.getpid()), _cpu_s(child.pid)
+        times = psutil.Process(child.pid).cpu_times()
+        child.communicate(b"")
+    assert before_s is not None
+    assert after_s is not None
+    assert its_s is not None
+    assert 1.0 <= its_s <= times.user + times.system
+    # This process waited for it.
+    assert after_s - before_s < its_s / 2

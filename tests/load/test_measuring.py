@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import psutil
 import pytest
 from example_servers import make_server
 from mcp.server.mcpserver import MCPServer
+from pydantic import Field
 
 from mcp_workbench import Workbench
 from mcp_workbench.errors import FileError, UnknownToolError, UsageError, VoidRunError
@@ -147,6 +148,25 @@ def test_a_mix_has_figures_for_each_tool_and_flows_pass_on_what_they_keep(bench:
     assert found.conditions.workload == "mix"
 
 
+def test_no_call_of_a_tool_that_wants_arguments_in_headers_fails_over_http() -> None:
+    server = MCPServer("sorting", log_level="ERROR")
+
+    @server.tool()
+    def sort_in(
+        city: Annotated[str, Field(json_schema_extra={"x-mcp-header": "City"})],
+        urgent: Annotated[bool, Field(json_schema_extra={"x-mcp-header": "Urgent"})] = False,
+    ) -> str:
+        return f"{city} ({urgent})"
+
+    first = FlowStep(tool="sort_in", arguments={"city": "Zürich", "urgent": True}, keep="first")
+    flow = Flow(name="twice", steps=(first, FlowStep(tool="sort_in", arguments={"city": "${first.result}"})))
+    mix = Workload(name="mix", calls=(CallShare(tool="sort_in", arguments={"city": "Bern"}),), flows=(flow,))
+    with Workbench(server) as opened:
+        found = opened.baseline(workload=mix, users=1, duration=0.3, warm_up=0, calibrated=False, progress=False)
+    assert found.conditions.transport == "in-kernel-http"
+    assert set(found.whole.outcomes) == {Outcome.OK}
+
+
 def test_what_the_notebook_holds_is_not_searched_for_garbage_while_a_server_of_it_is_measured() -> None:
     server, frozen = MCPServer("keeper", log_level="ERROR"), []
 
@@ -263,7 +283,7 @@ def test_a_server_compared_live_with_itself_is_no_regression(bench: Workbench, h
     assert found.processes == (1, 1)
     # Stalls and drops are told where there are any: other tests are at work, too.
     told = {each.measure for each in found.findings} - {"stalls", "drops"}
-    assert told == {"p50", "p10", "p25", "tail", "errors"}
+    assert told == {"p50", "p10", "p25", "p75-90", "tail", "errors"}
 
 
 def test_a_slower_server_is_a_regression() -> None:
@@ -337,6 +357,11 @@ def test_a_baseline_without_calibration_is_refused_before_anything_is_called(ben
         ({"rate": True}, "rate=True makes no load"),
         ({"users": 0}, "users=0 makes no load; give a whole number from 1 to 10,000"),
         ({"users": 1.5}, "users=1.5 makes no load"),
+        (
+            {"rate": 100_000, "duration": 1_001},
+            "rate=100000 and duration=1001 make 100,100,000 calls, and each needs memory; "
+            "give a rate and a duration that make 100,000,000 at most",
+        ),
         ({"users": 1, "duration": 0}, "duration=0 makes no load; give seconds from 0.1 to 86,400"),
         ({"users": 1, "warm_up": -1}, "warm_up=-1 makes no load"),
         ({"users": 1, "timeout": 0}, "timeout=0 makes no load"),

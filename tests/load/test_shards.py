@@ -330,6 +330,17 @@ def test_a_void_shard_voids_all_and_the_worst_of_each_is_told() -> None:
     assert found.foreign_share == pytest.approx(1.1)
 
 
+@pytest.mark.parametrize(("seconds", "late_s", "void"), [(1.0, 0.04, False), (1.0, 0.9, True), (10.0, 0.4, False)])
+def test_shards_that_hardly_call_at_the_same_time_void_all(seconds: float, late_s: float, void: bool) -> None:
+    shards = [invented(1, 50, 0.0), invented(2, 50, late_s)]
+    lasting = [replace(shard, calls=replace(shard.calls, block_s=np.array([seconds]))) for shard in shards]
+    found = merged_honesty(lasting)
+    assert bool(found.void) is void
+    if void:
+        assert "the shards began 0.90 s apart and lasted 1 s" in found.void[0]
+        assert "a longer duration" in found.void[0]
+
+
 def test_notes_of_many_shards_stay_few() -> None:
     noisy = replace(invented(1, 5, 0.0), honesty=replace(HONEST, notes=("late", "dropped")))
     notes = merged_honesty([noisy] * 40).notes

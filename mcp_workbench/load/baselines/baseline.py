@@ -168,14 +168,15 @@ class Baseline(Report):
 
         Raises:
             FileError: the file is no gate, or limits nothing.
+            UsageError: it has limits of a tool that was not measured.
         """
         from mcp_workbench.load.comparisons.gate import GateSettings, judge, read_gate
 
         settings = limits if isinstance(limits, GateSettings) else read_gate(limits)
-        found = judge(self.figures, settings, void=self.void)
+        name = "the gate" if limits is None or isinstance(limits, GateSettings) else repr(one_line(limits, 200))
+        found = judge(self.figures, settings, void=self.void, name=name)
         if not found.held:
-            name = "these settings limit" if isinstance(limits, GateSettings) else f"{one_line(limits, 200)!r} limits"
-            raise FileError(f"{name} nothing; write a limit below 'limits:', such as max_p95_ms: 50")
+            raise FileError(f"{name} limits nothing; write a limit below 'limits:', such as max_p95_ms: 50")
         return found
 
     def save(self, file: Path | str) -> Path:
@@ -269,6 +270,7 @@ class Baseline(Report):
             FiguresPart(
                 tool=row.tool,
                 seconds=row.seconds,
+                answered_s=row.answered_s or row.seconds,
                 outcomes={outcome: row.outcomes[outcome] for outcome in Outcome if row.outcomes[outcome]},
                 latency=row.latency,
                 service=row.service,
@@ -360,6 +362,7 @@ def _baseline(content: BaselineFile) -> Baseline:
             part.latency,
             part.service,
             Counter({one_line(code): count for code, count in part.codes.items()}),
+            part.answered_s,
         )
         for part in content.figures
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -39,6 +39,8 @@ FORMAT: Final = "mcp-workbench baseline"
 VERSION: Final = 1
 
 _MOST_TOOLS: Final = 1_000
+# 16 of each of 1,000 shards.
+_MOST_PROCESSES: Final = 16_000
 _GREATEST: Final = 2**53
 # What no YAML may hold, and one_line() lets through.
 _NO_CHARACTERS: Final = re.compile("[\ufffe\uffff]")
@@ -83,6 +85,7 @@ class FiguresPart(_Part):
 
     tool: _Text
     seconds: Annotated[float, Field(ge=0)]
+    answered_s: Annotated[float, Field(gt=0)]
     outcomes: dict[Outcome, _Count]
     latency: _Encoded
     service: _Encoded
@@ -91,9 +94,13 @@ class FiguresPart(_Part):
     @model_validator(mode="after")
     def _agree(self) -> FiguresPart:
         calls = sum(self.outcomes.values())
+        # Calls that were never sent have no latency.
+        fewest = calls - self.outcomes.get(Outcome.INVALID_OUTPUT, 0)
         for name in ("latency", "service"):
-            if (held := getattr(self, name).count) != calls:
+            if not fewest <= (held := getattr(self, name).count) <= calls:
                 raise ValueError(f"{name}: it has {held:,} calls, and the outcomes are of {calls:,}; measure again")
+        if self.latency.count != self.service.count:
+            raise ValueError("service: it is of other calls than latency; measure again")
         return self
 
 
@@ -104,7 +111,7 @@ class BaselineFile(_Part):
     version: Literal[1] = VERSION
     label: _Text
     measured_at: Annotated[AwareDatetime, AfterValidator(_in_utc)]
-    processes: Annotated[int, Field(ge=1)]
+    processes: Annotated[int, Field(ge=1, le=_MOST_PROCESSES)]
     conditions: Conditions
     honesty: Honesty
     calibration: Calibration | None
@@ -126,17 +133,31 @@ class BaselineFile(_Part):
         counted = [each for part in over_time.slices for each in astuple(part) if each is not None]
         if over_time.slice_s <= 0 or any(each < 0 for each in counted):
             raise ValueError("over_time: slices have some length, and nothing in them is below 0; measure again")
+        _refuse_impossible(self.honesty)
         if self.honesty.void:
             raise ValueError("honesty: the run was void, and no baseline can be made of it; measure again")
         if (self.pairs is None) != (self.calibration is None):
             raise ValueError("pairs: they go with a calibration, and only one of both is there; measure again")
         if self.pairs is not None:
             related = [*filter(None, (self.pairs.p50, self.pairs.quick)), *self.pairs.tools.values()]
-            if self.pairs.blocks < 0 or len(self.pairs.tools) > MOST_TOOLS:
+            # What was related was related block by block.
+            if self.pairs.blocks < bool(related) or len(self.pairs.tools) > MOST_TOOLS:
                 raise ValueError(f"pairs: they have blocks, and at most {MOST_TOOLS} tools; measure again")
             if any(each.target_ms <= 0 or each.calibration_ms <= 0 or (each.error or 0) < 0 for each in related):
                 raise ValueError("pairs: every latency is above 0, and no error is below; measure again")
         return self
+
+
+def _refuse_impossible(honesty: Honesty) -> None:
+    """Refuse figures that no run has: a comparison reckons with them."""
+    for name, value in asdict(honesty).items():
+        if isinstance(value, int | float) and value < 0:
+            raise ValueError(f"honesty: {name} is below 0, which no share, time or count is; measure again")
+    if honesty.cores < 1:
+        raise ValueError("honesty: cores is 0, and a machine has one at least; measure again")
+    for part, whole in (("achieved", "offered"), ("dropped", "offered"), ("sampled_wrong", "sampled")):
+        if getattr(honesty, part) > getattr(honesty, whole):
+            raise ValueError(f"honesty: {part} is above {whole}, of which it is a part; measure again")
 
 
 def content_of(parts: dict[str, Any]) -> BaselineFile:

@@ -35,9 +35,12 @@ class ToolFigures:
         tool: the tool's name.
         seconds: how long was measured.
         outcomes: how many calls ended in each way.
-        latency: how long all of these calls took, from when they were meant to begin; those that failed are in it.
+        latency: how long all of these calls took, from when they were meant to begin; those that failed are in it, and
+            those that were never sent, because an earlier answer lacked what they need, are not.
         service: the same from when they were sent.
         codes: how many calls failed with which code, the most frequent ones.
+        answered_s: by what to divide the calls that were sent for the rate at which they were answered; 0 if that is
+            ``seconds``.
     """
 
     tool: str
@@ -46,6 +49,7 @@ class ToolFigures:
     latency: Histogram
     service: Histogram
     codes: Counter[str]
+    answered_s: float = 0.0
 
     @property
     def calls(self) -> int:
@@ -70,8 +74,9 @@ class ToolFigures:
 
     @property
     def throughput(self) -> float:
-        """Calls a second that ended, well or not."""
-        return self.calls / self.seconds if self.seconds else 0.0
+        """Calls a second that were sent and ended, well or not, while calls were begun."""
+        seconds = self.answered_s or self.seconds
+        return self.latency.count / seconds if seconds else 0.0
 
     @property
     def max_ms(self) -> float | None:
@@ -107,7 +112,7 @@ class Slice:
         failed: how many of these did not end well.
         p50_ms: half of them took less than this; ``None`` if there are too few to say.
         p95_ms: the same for 95 of 100.
-        max_ms: the longest; ``None`` without calls.
+        max_ms: the longest; ``None`` without calls that were sent.
     """
 
     at_s: float
@@ -141,14 +146,15 @@ def over_time_of(calls: Calls) -> OverTime:
     which = np.minimum((begun_s / slice_s).astype(np.int64), count - 1)
     # A call that the caller gave up is in no error rate, and in none here.
     failed = calls.failed & (calls.outcome != _CANCELLED)
+    sent = calls.sent
     slices = []
     for at in range(count):
         chosen = which == at
-        latency = np.sort(calls.latency_ms[chosen])
+        latency = np.sort(calls.latency_ms[chosen & sent])
         slices.append(
             Slice(
                 round(at * slice_s, 6),
-                len(latency),
+                int(chosen.sum()),
                 int(failed[chosen].sum()),
                 _sorted_percentile(latency, 50),
                 _sorted_percentile(latency, 95),
@@ -166,13 +172,15 @@ def _figures(name: str, calls: Calls, tool: str | None) -> ToolFigures:
     for (failing, code), count in calls.codes.items():
         if tool in (None, failing):
             codes[one_line(code, _NAME_CHARACTERS)] += count
+    sent = calls.sent
     return ToolFigures(
         name,
         calls.seconds,
         calls.outcomes(),
-        histogram_of(calls.latency_ms),
-        histogram_of(calls.service_ms),
+        histogram_of(calls.latency_ms[sent]),
+        histogram_of(calls.service_ms[sent]),
         _bounded(codes),
+        calls.answered_s or calls.seconds,
     )
 
 

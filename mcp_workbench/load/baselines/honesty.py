@@ -11,6 +11,9 @@ VOID_SHARE = 0.95
 queueing begins to be billed to the server, above the second it was the bottleneck. Source: measured for this project
 against a server of known speed; see ``benchmarks/``."""
 
+UNSEEN_SERVER = "the server among it if it runs on this machine"
+"""What everything else is told with where the server's processes cannot be seen."""
+
 
 @dataclass(frozen=True, slots=True)
 class Honesty:
@@ -23,8 +26,9 @@ class Honesty:
         worst_share: both together in the busiest fifth of the time.
         generator_us: CPU microseconds of the generator for each call.
         server_share: of each second, how long the server's processes were on processors; ``None`` where they cannot
-            be seen.
-        foreign_share: of each second, how long everything else was on processors, all cores together.
+            be seen, or are those of another measured server, too.
+        foreign_share: of each second, how long everything else was on processors, all cores together; servers that
+            cannot be seen are among it.
         cores: how many cores the machine has.
         slip_p50_ms: how late calls were sent, half of them less than this; of an open load only.
         slip_p99_ms: the same for 99 of 100 calls.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mcp_workbench.load.baselines.conditions import Conditions
-from mcp_workbench.load.baselines.honesty import Honesty
+from mcp_workbench.load.baselines.honesty import UNSEEN_SERVER, Honesty
 from mcp_workbench.untrusted import one_line
 
 HONESTY_TITLE: Final = "How it was measured"
@@ -20,7 +20,15 @@ def honesty_words(honesty: Honesty, conditions: Conditions) -> list[tuple[str, s
     slip = "no open load"
     if honesty.slip_p50_ms is not None and honesty.slip_p99_ms is not None:
         slip = f"p50 {honesty.slip_p50_ms:.2f} ms, p99 {honesty.slip_p99_ms:.2f} ms"
-    server = "cannot be seen" if honesty.server_share is None else f"{honesty.server_share:.0%} of a core"
+    server, else_ = "cannot be seen", f"{honesty.foreign_share:.0%} of a core, of {honesty.cores} cores"
+    if honesty.server_share is not None:
+        server = f"{honesty.server_share:.0%} of a core"
+    elif conditions.placement == "in the generator":
+        server = "in the generator's figures"
+    elif conditions.placement == "in the kernel":
+        server = "in one process with the other server"
+    else:
+        else_ += f", {UNSEEN_SERVER}"
     share = f" ({honesty.achieved / honesty.offered:.1%})" if honesty.offered else ""
     versions = ", ".join(f"{name} {version}" for name, version in honesty.versions.items())
     return [
@@ -28,7 +36,7 @@ def honesty_words(honesty: Honesty, conditions: Conditions) -> list[tuple[str, s
         ("generator", busy),
         ("generator a call", f"{honesty.generator_us:.0f} us of CPU"),
         ("server", server),
-        ("everything else", f"{honesty.foreign_share:.0%} of a core, of {honesty.cores} cores"),
+        ("everything else", else_),
         ("calls were sent late by", slip),
         (
             "operations begun",

@@ -55,6 +55,7 @@ class Capacity(Report):
         notes: what a reader should know besides.
         population: protocol, timeout and workload, for the honesty block; it has no rate, since there were many.
         ended: why the search went no further; empty if it did.
+        too_slow: why no stage could tell anything; empty if stages can.
     """
 
     target: str
@@ -67,6 +68,7 @@ class Capacity(Report):
     notes: tuple[str, ...] = ()
     population: Conditions | None = None
     ended: str = ""
+    too_slow: str = ""
 
     @property
     def knee(self) -> float | None:
@@ -99,8 +101,8 @@ class Capacity(Report):
         """What ends it, in words."""
         if self.void:
             return self.void
-        if self.knee is None and self.ended:
-            return self.ended
+        if self.knee is None and (self.ended or self.too_slow):
+            return self.ended or self.too_slow
         if self.knee is None:
             lowest = min((stage for stage in self.stages if stage.offered), key=lambda stage: stage.rate, default=None)
             if lowest is None:
@@ -327,4 +329,5 @@ def capacity_of(name: str, ramp: Ramp, workload: Resolved, notes: list[str]) -> 
             max_in_flight=ramp.settings.max_in_flight,
         ),
         ramp.ended,
+        "" if ramp.stages else ramp.too_slow,
     )

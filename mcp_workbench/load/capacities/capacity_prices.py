@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 import numpy as np
 
 from mcp_workbench.contracts.model import ContractBook
-from mcp_workbench.errors import UsageError
+from mcp_workbench.errors import UsageError, WorkbenchError
 from mcp_workbench.kernel.connection import Connection, Limits
 from mcp_workbench.kernel.loop import background
 from mcp_workbench.load.capacities.capacity import HONESTY_TITLE, Capacity, find_capacities
@@ -61,12 +61,14 @@ class CapacityPrices(Report):
         capacities: for each target, by its name; the first is what the others are held against.
         half_rate: half of what the first one takes, in operations a second; ``None`` if nothing was found.
         half_p50_ms: p50 of each target at that rate, from the intended start; without those that answered nothing well.
+        half_note: why nothing was called at that rate; empty if it was.
     """
 
     workload: str
     capacities: Mapping[str, Capacity]
     half_rate: float | None
     half_p50_ms: Mapping[str, float]
+    half_note: str = ""
 
     @property
     def ok(self) -> bool:
@@ -102,7 +104,10 @@ class CapacityPrices(Report):
             for note in dict.fromkeys(each.notes):
                 told.setdefault(note, []).append(one_line(name, 40))
         of_all = len(self.capacities)
-        return tuple(note if len(names) == of_all else f"{', '.join(names)}: {note}" for note, names in told.items())
+        of_capacities = (
+            note if len(names) == of_all else f"{', '.join(names)}: {note}" for note, names in told.items()
+        )
+        return (*of_capacities, *filter(None, [self.half_note]))
 
     @property
     def honesty_frame(self) -> Table:
@@ -157,6 +162,7 @@ class CapacityPrices(Report):
         return {
             "workload": one_line(self.workload, 200),
             "half_rate": self.half_rate,
+            "half_note": self.half_note,
             "capacities": [each.facts() for each in self.capacities.values()],
         }
 
@@ -170,7 +176,9 @@ class CapacityPrices(Report):
 def _end(capacity: Capacity) -> str:
     if capacity.void:
         return "void"
-    return "no answer" if capacity.knee is None and capacity.ended else capacity.found.criterion or "-"
+    if capacity.knee is None and (capacity.ended or capacity.too_slow):
+        return "no answer" if capacity.ended else "too slow"
+    return capacity.found.criterion or "-"
 
 
 def capacity_prices(
@@ -246,10 +254,15 @@ async def _prices(
         first = next(iter(found.values()))
         half_rate = None if first.knee is None else first.knee / 2
         half_p50_ms: dict[str, float] = {}
+        half_note = ""
         if half_rate is not None:
             answering = {name: each for name, each in connections.items() if not found[name].ended}
-            half_p50_ms = await _at_rate(answering, workload, contract, settings, half_rate)
-    return CapacityPrices(first.workload, found, half_rate, half_p50_ms)
+            try:
+                half_p50_ms = await _at_rate(answering, workload, contract, settings, half_rate)
+            except WorkbenchError as error:
+                # What was found of all targets is worth more than this.
+                half_note = f"p50 at half of what the first one takes was not measured: {error}"
+    return CapacityPrices(first.workload, found, half_rate, half_p50_ms, half_note)
 
 
 async def _at_rate(
@@ -260,6 +273,8 @@ async def _at_rate(
     rate: float,
 ) -> dict[str, float]:
     """Return p50 of the calls that ended well, in milliseconds, of each target at one rate."""
+    if not connections:
+        raise WorkbenchError("no target answers any more; see their logs, and measure again")
     async with AsyncExitStack() as stack:
         arms: list[Arm] = []
         ready: list[Prepared] = []

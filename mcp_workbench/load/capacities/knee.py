@@ -247,20 +247,21 @@ def rate_words(rate: float) -> str:
     return f"{float(f'{rate:.3g}'):,g}"
 
 
-def read_stage(run: Run, number: int, usual_s: float) -> Stage:
+def read_stage(run: Run, number: int, usual_s: Floats) -> Stage:
     """Return what a block of a run found.
 
     Args:
         run: the run.
         number: of the block.
-        usual_s: how long an operation takes when nothing waits: so much later than the stage it may end.
+        usual_s: for each kind of operation, how much later than the stage it may end, since it takes so long anyway.
     """
     block, book = run.plan.blocks[number], run.books[number]
     column = {name: values[run.columns["block"] == number] for name, values in run.columns.items()}
     length_ns = max(1, book.meant_end_ns - book.begun_ns)
     last = np.array([len(operation.steps) - 1 for operation in run.plan.arms[block.arm].operations])
     ended_well = (column["outcome"] == OK) & (column["step"] == last[column["operation"]])
-    done = _counted(column["end_ns"][ended_well] - book.begun_ns - round(usual_s * 1e9), length_ns)
+    usual_ns = np.round(usual_s * 1e9).astype(np.int64)[column["operation"][ended_well]]
+    done = _counted(column["end_ns"][ended_well] - book.begun_ns - usual_ns, length_ns)
     first = column["step"] == 0
     arrived = _counted(column["intended_ns"][first] - book.begun_ns, length_ns)
     order = np.argsort(column["end_ns"] - column["intended_ns"])

@@ -2,14 +2,22 @@
 
 ::
 
+    alone       one user for a moment: how long an operation takes when nothing waits
     burst       a closed loop for a moment: about how much the target takes
     ladder      rising rates, each 1.4 times the one before, from a third of that until one does not hold
     steps       the rates between the last that held and the first that did not, as close as is asked for, three
                 stages each in a shuffled order
 
-Each of these is one run of the generator, over one connection: looking at each stage before the next one is chosen
-would cost a process and a connection a stage. Where the steps leave the knee open, further ones follow, once. Several
-targets take turns within each run, so that whatever the machine does meets all of them alike.
+The first two together, the ladder, and the steps are one run of the generator each, over one connection: looking at
+each stage before the next one is chosen would cost a process and a connection a stage. Where the steps leave the knee
+open, further ones follow, once. Several targets take turns within each run, so that whatever the machine does meets all
+of them alike.
+
+What is begun near the end of a stage ends after it, though nothing waits. So what ends later by as much as its kind of
+operation takes alone is still in time: exactly so much would be right if all took the same time. As long again is
+allowed for those that take longer, but no more than a tenth of the stage, since a server that falls behind by less is
+called one that holds. A stage is at least five times as long as an operation takes: in less, a server that does many at
+once would not even be full.
 """
 
 from __future__ import annotations
@@ -51,6 +59,9 @@ _BURST_USERS: Final = 16
 _BURST_S: Final = 1.0
 _LEAST_CALLS: Final = 40
 _LONGEST: Final = 3
+_TIMES_ALONE: Final = 5
+_LONG_STAGES: Final = 6
+_SPARE: Final = 10
 _LEAST_RATE: Final = 0.1
 _MOST_RATE: Final = 100_000.0
 _NO_ANSWER: Final = (OUTCOMES.index(Outcome.TIMEOUT), OUTCOMES.index(Outcome.CANCELLED))
@@ -64,9 +75,12 @@ class RampSettings:
         start_rate: where it begins, in operations a second; a third of what a burst achieves if ``None``.
         max_rate: beyond which nothing is asked.
         slo_p95_ms: what p95 from the intended start may be; only throughput is judged if ``None``.
-        stage_s: how long a stage is; up to three times as long where it would have less than 40 calls.
+        stage_s: how long a stage is; up to three times as long where it would have less than 40 calls, and at least
+            five times as long as an operation takes alone, if that is no more than a sixth of ``limit_s`` or three
+            times ``stage_s``.
         resolution: how far apart the closest rates are, as a share.
-        limit_s: for each target, after how long no further run is begun.
+        limit_s: for each target, within how long the search is to end: no run is begun that would end later if all
+            answers came at once, except for the first ladder.
         timeout_s: after which a call is given up; a backlog is gone after that.
         max_in_flight: how many calls may be unanswered at once.
         seed: of all that is drawn.
@@ -111,9 +125,15 @@ class RampSettings:
                 f"start_rate={self.start_rate:g} lies above max_rate={self.max_rate:g}; begin below where it ends"
             )
 
-    def seconds(self, rate: float) -> float:
-        """Return how long a stage at this rate is."""
-        return min(max(self.stage_s, _LEAST_CALLS / rate), _LONGEST * self.stage_s)
+    def seconds(self, rate: float, alone_s: float = 0.0) -> float:
+        """Return how long a stage at this rate is, of operations that take ``alone_s`` when nothing waits."""
+        usual_s = min(max(self.stage_s, _LEAST_CALLS / rate), _LONGEST * self.stage_s)
+        return max(usual_s, min(_TIMES_ALONE * alone_s, self.longest_s))
+
+    @property
+    def longest_s(self) -> float:
+        """How long a stage may be for the sake of operations that take long."""
+        return max(_LONGEST * self.stage_s, self.limit_s / _LONG_STAGES)
 
 
 @dataclass(slots=True)
@@ -127,6 +147,8 @@ class Ramp:
         stages: those that were made, in their order.
         honesty: how the load of the last run was made.
         ended: why nothing more is asked before the knee is found; empty if nothing speaks against it.
+        kinds_alone_s: how long each kind of operation takes when nothing waits, think times included, by its number;
+            without those that were not seen.
     """
 
     ready: Prepared
@@ -135,14 +157,39 @@ class Ramp:
     stages: list[Stage] = field(default_factory=list)
     honesty: Honesty | None = None
     ended: str = ""
+    kinds_alone_s: dict[int, float] = field(default_factory=dict)
     _refined: int = 0
 
     def knee(self) -> Knee:
         """Return the knee as far as it is known."""
         return find_knee(self.stages, self.settings.slo_p95_ms, seed=self.settings.seed)
 
+    @property
+    def alone_s(self) -> float:
+        """How long an operation takes when nothing waits, of a mix the mean; 0 if that is not known."""
+        shares = {kind: self.operations[kind].weight for kind in self.kinds_alone_s}
+        summed_s = sum(share * self.kinds_alone_s[kind] for kind, share in shares.items())
+        return summed_s / sum(shares.values()) if shares else 0.0
+
+    @property
+    def too_slow(self) -> str:
+        """Why no stage could tell whether answers follow; empty if stages can."""
+        if _TIMES_ALONE * self.alone_s <= self.settings.longest_s:
+            return ""
+        needed_s = math.ceil(1.1 * _TIMES_ALONE * self.alone_s / _LONGEST)
+        return (
+            f"an operation alone takes {self.alone_s:.3g} s, and stages of {self.settings.longest_s:.3g} s are too "
+            f"short to tell whether answers follow; give stage={needed_s}"
+        )
+
+    def seconds(self, rate: float) -> float:
+        """Return how long a stage at this rate is."""
+        return self.settings.seconds(rate, self.alone_s)
+
     def first_rates(self, burst: float | None) -> list[float]:
         """Return the ladder that is asked for first; ``burst`` is what a closed loop achieved."""
+        if self.ended or self.too_slow:
+            return []
         if burst is None:
             assert self.settings.start_rate is not None
             return self._up(self.settings.start_rate)
@@ -189,7 +236,8 @@ class Ramp:
         return self._refined > 0 and (knee.rate is None or knee.criterion is None)
 
     def heard(self, run: Run, arm: int) -> None:
-        """Note whether any call had an answer, be it a failure; one user alone, before the stages, is among them."""
+        """Note how long an operation of one user alone took, and whether any call had an answer, be it a failure."""
+        self.kinds_alone_s |= kinds_alone_s(run, arm)
         begun = [number for number in range(len(run.books)) if run.plan.blocks[number].arm == arm]
         outcome = run.columns["outcome"][np.isin(run.columns["block"], begun)]
         if begun and np.isin(outcome, _NO_ANSWER).all():
@@ -234,15 +282,13 @@ async def climb(ramps: Mapping[str, Ramp], progress: Progress | None = None) -> 
     shown = _Portions(progress)
     begun_s = time.monotonic()
     settings = next(iter(ramps.values())).settings
-    bursts: dict[str, float | None] = dict.fromkeys(ramps)
-    if settings.start_rate is None:
-        bursts |= await _burst(ramps, shown)
-    wanted = {name: [] if ramp.ended else ramp.first_rates(bursts[name]) for name, ramp in ramps.items()}
+    bursts = await _alone(ramps, shown) if settings.start_rate is not None else await _burst(ramps, shown)
+    wanted = {name: ramp.first_rates(bursts[name]) for name, ramp in ramps.items()}
     for _ in range(_MOST_RUNS):
         asked = {name: rates for name, rates in wanted.items() if rates}
         if not asked:
             return []
-        planned_s = sum(settings.seconds(rate) for rates in asked.values() for rate in rates)
+        planned_s = sum(ramps[name].seconds(rate) for name, rates in asked.items() for rate in rates)
         if any(ramp.stages for ramp in ramps.values()) and (
             time.monotonic() - begun_s + planned_s > settings.limit_s * len(ramps)
         ):
@@ -288,6 +334,38 @@ def unfinished(ramps: Sequence[Ramp]) -> list[str]:
     return []
 
 
+def kinds_alone_s(run: Run, arm: int) -> dict[int, float]:
+    """Return how long each kind of operation took one user alone in the warm-ups of one arm: the median, by its number.
+
+    The first operation is left out: a fresh process loads what it needs.
+    """
+    column = run.columns
+    warm_ups = [at for at, block in enumerate(run.plan.blocks) if block.arm == arm and block.phase == "warm-up"]
+    mine = np.flatnonzero(np.isin(column["block"], warm_ups))
+    mine = mine[np.argsort(column["intended_ns"][mine], kind="stable")]
+    begins = np.flatnonzero(column["step"][mine] == 0)
+    if len(begins) < 2:
+        return {}
+    last = np.append(begins[1:], len(mine)) - 1
+    took_s = (column["end_ns"][mine[last]] - column["intended_ns"][mine[begins]])[1:] / 1e9
+    kind = column["operation"][mine[begins]][1:]
+    return {int(each): float(np.median(took_s[kind == each])) for each in np.unique(kind)}
+
+
+def _warm_ups(arm: int) -> list[Block]:
+    # In each block there is an operation, however long one takes: the second one's is not the first of a fresh process.
+    return [Block(arm, WARM_UP_S / 2, None, 1, "warm-up")] * 2
+
+
+async def _alone(ramps: Mapping[str, Ramp], shown: _Portions) -> dict[str, float | None]:
+    """Note how long an operation of each target takes; return that no burst was made."""
+    blocks = [block for arm in range(len(ramps)) for block in _warm_ups(arm)]
+    run = await _driven(ramps, blocks, shown)
+    for arm, ramp in enumerate(ramps.values()):
+        ramp.heard(run, arm)
+    return dict.fromkeys(ramps)
+
+
 async def _burst(ramps: Mapping[str, Ramp], shown: _Portions) -> dict[str, float | None]:
     """Return how many operations a second each target achieves in a closed loop."""
     seconds = min(_BURST_S, next(iter(ramps.values())).settings.stage_s)
@@ -296,7 +374,7 @@ async def _burst(ramps: Mapping[str, Ramp], shown: _Portions) -> dict[str, float
     while left := {name: ramp for name, ramp in ramps.items() if name not in found}:
         blocks = []
         for arm in range(len(left)):
-            blocks += [Block(arm, WARM_UP_S, None, 1, "warm-up"), Block(arm, seconds, None, _BURST_USERS)]
+            blocks += [*_warm_ups(arm), Block(arm, seconds, None, _BURST_USERS)]
         found |= read_bursts(await _driven(left, blocks, shown), left)
     return found
 
@@ -323,9 +401,9 @@ async def _offer(ramps: Mapping[str, Ramp], asked: Mapping[str, Sequence[float]]
     """Make one stage for each rate that is asked for; the first ones of all targets, then the second ones."""
     dice = random.Random(sum(map(len, asked.values())))  # noqa: S311 - an order, no secret
     blocks = [Block(arm, WARM_UP_S, None, 1, "warm-up") for arm in range(len(ramps))]
-    settings = next(iter(ramps.values())).settings
+    each = list(ramps.values())
     for rates in zip_longest(*asked.values()):
-        turn = [Block(arm, settings.seconds(rate), rate, None) for arm, rate in enumerate(rates) if rate is not None]
+        turn = [Block(arm, each[arm].seconds(rate), rate, None) for arm, rate in enumerate(rates) if rate is not None]
         dice.shuffle(turn)
         blocks += turn
     read_stages(await _driven(ramps, blocks, shown), ramps)
@@ -338,11 +416,13 @@ def read_stages(run: Run, ramps: Mapping[str, Ramp]) -> None:
         measured = run.measured_blocks(arm)
         if not measured:
             continue
-        book = run.books[arm]
-        # For one user alone nothing waits; an operation of a mix may well take twice as long as another.
-        usual_s = 2 * (book.ended_ns - book.begun_ns) / 1e9 / max(1, book.offered)
+        # A kind that is so rare that it was not seen changes little.
+        slowest_s = max(ramp.kinds_alone_s.values(), default=0.0)
+        usual_s = np.array([ramp.kinds_alone_s.get(kind, slowest_s) for kind in range(len(ramp.operations))])
         for number in measured:
-            ramp.stages.append(read_stage(run, number, min(usual_s, run.plan.blocks[number].seconds / 2)))
+            # An operation may well take twice as long as another of its kind.
+            longer_s = np.minimum(usual_s, run.plan.blocks[number].seconds / _SPARE)
+            ramp.stages.append(read_stage(run, number, usual_s + longer_s))
         ramp.honesty = assess(run, [arm], run.calls(arm), ramp.ready.tools)
 
 

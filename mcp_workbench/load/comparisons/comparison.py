@@ -1,11 +1,12 @@
 """Two arms that were called in turns, compared: regression, no regression, or not enough data to say.
 
 A verdict rests on measures of all calls together. p50 says whether calls are slower; so does p10 of the service time,
-which other programs hardly change, and which can only add a regression; the slow end, p97 to p99,
-whether the slow ones are, which p50 does not see; errors, whether more of them fail; stalls, whether the candidate
+which other programs hardly change, and which can only add a regression; p75 to p90, and the slow end, p97 to p99,
+whether the slower ones are, which p50 does not see; errors, whether more of them fail; stalls, whether the candidate
 keeps calls waiting after its turns for longer: nothing arrives at it meanwhile, so that its latencies do not show it.
-p25 is shown beside p50 and decides nothing. With several tools each one's p50 and errors are judged too, at a
-confidence that makes up for their number, and can only add a regression.
+p25 is shown beside p50 and decides nothing. With several tools the percentiles up to p50 are those of each tool, of
+which the geometric mean is taken; and each one's p50 and errors are judged too, at a confidence that makes up for their
+number, and can only add a regression.
 
 A regression needs an interval that lies wholly above a margin. What processes differ by for as long as they live is in
 that interval: one over blocks alone is too narrow, and calls two processes of the same code a regression of each other.
@@ -32,6 +33,7 @@ from mcp_workbench.load.comparisons.findings import (
     P10,
     P25,
     P50,
+    SLOWER,
     TAIL,
     Bounds,
     Finding,
@@ -120,7 +122,7 @@ class Comparison(Report):
     @property
     def exit_code(self) -> int:
         """How a command ends: 0 for no regression, 1 for a regression, 4 if it cannot be decided."""
-        return self.settings.exit_code(self.verdict)
+        return self.settings.exit_code(self.verdict, void=bool(self.void))
 
     @property
     def needed_s(self) -> float | None:
@@ -297,12 +299,21 @@ def _findings(
     calls = min(_well(baseline), _well(candidate))
     served = [replace(each, latency_ms=each.service_ms) for each in (baseline, candidate)]
     judges_tail = settings.judge_tail != "never"
-    p50, p25, *tails = bootstrap_ratios(baseline, candidate, [P50, P25, *([TAIL] if judges_tail else [])], seed=seed)
-    (p10,) = bootstrap_ratios(served[0], served[1], [P10], seed=seed)
+    p50, p25 = bootstrap_ratios(baseline, candidate, [P50, P25], by_tool=True, seed=seed)
+    (p10,) = bootstrap_ratios(served[0], served[1], [P10], by_tool=True, seed=seed)
+    slower, *tails = bootstrap_ratios(baseline, candidate, [SLOWER, *([TAIL] if judges_tail else [])], seed=seed)
 
-    def luck(ratio: LogRatio | None, arms: Sequence[Calls], percentiles: Sequence[float], assumed_sd: float) -> Luck:
+    def luck(
+        ratio: LogRatio | None,
+        arms: Sequence[Calls],
+        percentiles: Sequence[float],
+        assumed_sd: float,
+        *,
+        by_tool: bool = True,
+    ) -> Luck:
         error = 0.0 if ratio is None else ratio.standard_error
-        return process_luck(arms[0], arms[1], percentiles, error, processes=processes, assumed_sd=assumed_sd)
+        how: Any = {"processes": processes, "assumed_sd": assumed_sd, "by_tool": by_tool}
+        return process_luck(arms[0], arms[1], percentiles, error, **how)
 
     def median(luck: Luck) -> Bounds:
         return replace(p50_bounds(settings, luck), instead=instead)
@@ -314,8 +325,12 @@ def _findings(
     yield only_as_regression(judged_ratio("p10", p10, calls, seconds, median(of_p10)))
     of_p25 = luck(p25, arms, P25, settings.process_sd)
     yield judged_ratio("p25", p25, calls, seconds, median(of_p25), decides=False)
+    of_slower = luck(slower, arms, SLOWER, settings.process_sd, by_tool=False)
+    limits = replace(median(of_slower), margin=settings.tail_margin, found=settings.tail_found)
+    yield only_as_regression(judged_ratio("p75-90", slower, calls, seconds, limits))
     for tail in tails:
-        limits = replace(tail_bounds(settings, luck(tail, arms, TAIL, settings.tail_process_sd)), instead=instead)
+        of_tail = luck(tail, arms, TAIL, settings.tail_process_sd, by_tool=False)
+        limits = replace(tail_bounds(settings, of_tail), instead=instead)
         found = judged_ratio("tail", tail, calls, seconds, limits)
         yield found if settings.judge_tail == "always" else only_as_regression(found)
     confidence = settings.error_confidence
@@ -323,7 +338,7 @@ def _findings(
     stalls = judged_stalls(stall_difference(baseline, candidate, confidence, seed=seed), seconds, settings)
     if stalls is not None:
         yield stalls
-    drops = judged_drops(baseline, candidate)
+    drops = judged_drops((baseline.dropped, baseline.offered), (candidate.dropped, candidate.offered))
     if drops is not None:
         yield drops
     yield from _of_tools(baseline, candidate, settings, median(of_p50), seed)

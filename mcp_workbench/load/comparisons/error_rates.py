@@ -25,7 +25,7 @@ class ErrorDifference:
         candidate_errors: how many of the candidate's calls failed.
         candidate_calls: how many it had.
         interval: the difference of the shares, candidate less baseline: the wider of what single calls and of what
-            whole blocks allow for, so that one burst of errors is no trend.
+            stretches of neighbouring blocks allow for, so that one burst of errors is no trend.
         chance: the probability of so many errors, or more, at the candidate, if both failed alike.
     """
 
@@ -46,7 +46,8 @@ def error_difference(
         baseline: its block ``i`` ran beside block ``i`` of the candidate.
         candidate: the other arm.
         confidence: of the interval, above 0 and below 1.
-        resamples: how often pairs of blocks are drawn.
+        resamples: how often stretches of blocks are drawn: as many blocks each as there are stretches, since an outage
+            lasts for several blocks (Künsch 1989).
         seed: of the draws.
     """
     pairs = min(baseline.blocks, candidate.blocks)
@@ -54,15 +55,19 @@ def error_difference(
     (errors, calls), (more_errors, more_calls) = ((int(e.sum()), int(c.sum())) for e, c in counted)
     if not calls or not more_calls:
         return None
+    stretches = np.arange(0, pairs, math.isqrt(pairs))
+    counted = [(np.add.reduceat(e, stretches), np.add.reduceat(c, stretches)) for e, c in counted]
     single = newcombe_interval(errors, calls, more_errors, more_calls, confidence)
     drawn = []
-    for weights in draws(pairs, resamples, seed):
+    for weights in draws(len(stretches), resamples, seed):
         with np.errstate(invalid="ignore"):
             shares = [(weights @ e) / (weights @ c) for e, c in counted]
         drawn.append(shares[1] - shares[0])
     differences = np.concatenate(drawn)
     differences = differences[np.isfinite(differences)]
-    low, high = np.quantile(differences, ((1 - confidence) / 2, (1 + confidence) / 2)) if pairs > 1 else (-1.0, 1.0)
+    low, high = (
+        np.quantile(differences, ((1 - confidence) / 2, (1 + confidence) / 2)) if len(stretches) > 1 else (-1.0, 1.0)
+    )
     whole = Interval(single.estimate, min(single.low, float(low)), max(single.high, float(high)), confidence)
     chance = exact_chance(errors, calls, more_errors, more_calls)
     return ErrorDifference(errors, calls, more_errors, more_calls, whole, chance)

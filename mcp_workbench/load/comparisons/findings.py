@@ -15,7 +15,6 @@ from mcp_workbench.load.comparisons.statistics import (
     needed_seconds,
 )
 from mcp_workbench.load.comparisons.verdicts import Verdict
-from mcp_workbench.load.measured import Calls
 from mcp_workbench.untrusted import one_line
 
 MORE_PROCESSES: Final = "measure with more processes of each"
@@ -26,6 +25,8 @@ Unit = Literal["ms", "%", "calibrations"]
 P50: Final = (50.0,)
 P10: Final = (10.0,)
 P25: Final = (25.0,)
+SLOWER: Final = (75.0, 80.0, 85.0, 90.0)
+"""The slower calls, but for the slowest: the geometric mean of these percentiles."""
 TAIL: Final = tuple(97 + step / 4 for step in range(9))
 """The slow end: the geometric mean of the percentiles from 97 to 99. Above them is what the machine does now and then.
 Below them, a class of slow calls that is 5 % of all would come and go with its share in the sample: in simulation the
@@ -43,7 +44,7 @@ class Finding:
     """What was found of one measure.
 
     Attributes:
-        measure: ``p10``, ``p25``, ``p50``, ``tail``, ``errors``, ``stalls`` or ``drops``.
+        measure: ``p10``, ``p25``, ``p50``, ``p75-90``, ``tail``, ``errors``, ``stalls`` or ``drops``.
         tool: the tool's name; empty for all calls together.
         baseline: the baseline's figure, errors as a share of the calls; ``None`` without calls.
         candidate: the candidate's.
@@ -200,9 +201,9 @@ def judged_errors(
 ) -> Finding:
     """Judge how many more calls failed.
 
-    A regression needs three things: more failures than is tolerated, a difference that whole blocks drawn again do not
-    make go away (one burst is no trend), and Fisher's exact test. A candidate that answers nothing well needs the last
-    one only: when all calls hang there are few blocks.
+    A regression needs three things: more failures than is tolerated, a difference that stretches of blocks drawn again
+    do not make go away (one burst is no trend), and Fisher's exact test. A candidate that answers nothing well needs
+    the last one only: when all calls hang there are few blocks.
 
     Args:
         errors: what was found; ``None`` if an arm has no calls.
@@ -271,17 +272,17 @@ def judged_stalls(
     return Finding("stalls", "", mine, theirs, change, verdict, True, words, needed_s, "%")
 
 
-def judged_drops(baseline: Calls, candidate: Calls) -> Finding | None:
+def judged_drops(baseline: tuple[int, int], candidate: tuple[int, int]) -> Finding | None:
     """Say that operations never began because too many calls were unanswered: no latency tells of them.
 
     Args:
-        baseline: the calls of the one.
-        candidate: those of the other.
+        baseline: how many of the one were dropped, and how many were offered.
+        candidate: the same of the other.
 
     Returns:
         The finding, which no "no regression" outweighs; ``None`` where hardly any were dropped.
     """
-    mine, theirs = (each.dropped / max(1, each.offered) for each in (baseline, candidate))
+    mine, theirs = (dropped / max(1, offered) for dropped, offered in (baseline, candidate))
     if max(mine, theirs) <= _DROPPED:
         return None
     words = (

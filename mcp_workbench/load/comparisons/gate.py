@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mcp_workbench.documents.checking import checked
 from mcp_workbench.documents.parsing import read_document
+from mcp_workbench.errors import UsageError
 from mcp_workbench.junit import Case, junit_xml
-from mcp_workbench.load.comparisons.verdicts import PASSED, Verdict, exit_code, worst
+from mcp_workbench.load.comparisons.verdicts import PASSED, UNDECIDED, Verdict, exit_code, worst
 from mcp_workbench.reports import Report
 from mcp_workbench.tables import Table, table
 from mcp_workbench.untrusted import one_line
@@ -23,9 +25,11 @@ from mcp_workbench.workbook import shipped
 _PERCENTILES: Final = {"max_p50_ms": 50.0, "max_p95_ms": 95.0, "max_p99_ms": 99.0}
 # Beyond this share of failed calls, how long calls take and how many end says nothing of what was asked for.
 _MANY_FAILED: Final = 0.05
-# A rate is told from the limit if its interval reaches no farther than this to both sides: from 97 calls on.
-_WIDEST_RATE: Final = 0.2
+# A rate is told from the limit if its interval reaches no farther than this to both sides: from 385 calls on.
+_WIDEST_RATE: Final = 0.1
 _RATE_CONFIDENCE: Final = 0.95
+_TOOL_CHARACTERS: Final = 200
+_SHOWN_TOOLS: Final = 12
 
 _Ratio = Annotated[float, Field(strict=True, ge=1, le=100)]
 _Share = Annotated[float, Field(strict=True, ge=0, le=1)]
@@ -46,7 +50,9 @@ class Limits(_Part):
     max_p50_ms: _Above | None = Field(default=None, description="Half of the calls take no longer, in milliseconds.")
     max_p95_ms: _Above | None = Field(default=None, description="95 of 100 calls take no longer, in milliseconds.")
     max_p99_ms: _Above | None = Field(default=None, description="99 of 100 calls take no longer, in milliseconds.")
-    max_error_rate: _Share | None = Field(default=None, description="The greatest share of calls that fail, 0 to 1.")
+    max_error_rate: _Share | None = Field(
+        default=None, description="The greatest share of calls that fail, 0 to 1; 0: none does."
+    )
     min_rate: _Above | None = Field(default=None, description="At least so many calls a second end.")
 
 
@@ -60,7 +66,8 @@ class GateSettings(_Part):
         p50_found: the ratio of p50 that "no regression" rules out (1.20).
         tail_margin: the same as ``p50_margin`` for the slow end, p97 to p99 (1.08).
         tail_found: the same as ``p50_found`` for the slow end (1.50).
-        error_margin: how much greater the candidate's share of failed calls may be (0.005).
+        error_margin: the measured share of the candidate's failed calls may be greater by so much; a difference by luck
+            alone is none (0.005).
         errors_found: how much greater a share "no regression" rules out (0.02).
         stall_margin: for how much longer a candidate may keep calls waiting after its turns, as a share of their time;
             nothing arrives meanwhile, so that latencies do not show it (0.10).
@@ -82,10 +89,11 @@ class GateSettings(_Part):
         least_pairs: fewer pairs of blocks decide nothing (8).
         least_calls: fewer calls of an arm decide nothing (100).
         tail_least_calls: fewer calls of an arm decide nothing about the slow end (800).
-        on_not_enough: whether "not enough data" ends a command as a failure of its own, 4, or as a pass (fail).
-        limits: of all calls together: ``max_p50_ms``, ``max_p95_ms``, ``max_p99_ms``, ``max_error_rate`` (0 to 1),
-            ``min_rate`` (calls a second); one that is left out limits nothing.
-        tools: the same of single tools, by name.
+        on_not_enough: whether "not enough data" ends a command as a failure of its own, 4, or as a pass (fail); a void
+            run always ends with 4.
+        limits: of all calls together: ``max_p50_ms``, ``max_p95_ms``, ``max_p99_ms``, ``max_error_rate`` (0 to 1; with
+            0 no call may fail), ``min_rate`` (calls a second); one that is left out limits nothing.
+        tools: the same of single tools, by name; each of them has to be measured.
 
     As a file: ``data/gates/default.yaml`` has all of it, with the reasons.
     """
@@ -94,7 +102,9 @@ class GateSettings(_Part):
     p50_found: _Ratio = Field(default=1.20, description="The ratio of p50 that no regression rules out.")
     tail_margin: _Ratio = Field(default=1.08, description="The ratio of the slow end that is tolerated.")
     tail_found: _Ratio = Field(default=1.50, description="The ratio of the slow end that no regression rules out.")
-    error_margin: _Share = Field(default=0.005, description="The greater share of failed calls that is tolerated.")
+    error_margin: _Share = Field(
+        default=0.005, description="By how much the measured share of failed calls may be greater."
+    )
     errors_found: _Share = Field(default=0.02, description="The greater share that no regression rules out.")
     stall_margin: _Share = Field(default=0.10, description="The longer share of waiting after turns that is tolerated.")
     confidence: _Confidence = Field(default=0.90, description="Of the intervals of latencies, 0.5 to 0.9999.")
@@ -129,8 +139,15 @@ class GateSettings(_Part):
                 raise ValueError(f"{found}: is not above {margin}, {getattr(self, margin):g}; give a greater number")
         return self
 
-    def exit_code(self, verdict: Verdict) -> int:
-        """Return how a command ends: 0 pass, 1 regression, 4 not enough data, which ``on_not_enough`` may let pass."""
+    def exit_code(self, verdict: Verdict, *, void: bool = False) -> int:
+        """Return how a command ends: 0 pass, 1 regression, 4 not enough data, which ``on_not_enough`` may let pass.
+
+        Args:
+            verdict: of the whole.
+            void: whether the figures mean nothing: nothing lets that pass.
+        """
+        if void:
+            return UNDECIDED
         if verdict is Verdict.NOT_ENOUGH and self.on_not_enough == "pass":
             return PASSED
         return exit_code(verdict)
@@ -153,6 +170,8 @@ class Figures(Protocol):
     def tool(self) -> str: ...  # noqa: D102
     @property
     def calls(self) -> int: ...  # noqa: D102
+    @property
+    def errors(self) -> int: ...  # noqa: D102
     @property
     def error_rate(self) -> float: ...  # noqa: D102
     @property
@@ -214,7 +233,7 @@ class GateResult(Report):
     @property
     def exit_code(self) -> int:
         """How a command ends: 0 if every limit is kept, 1 if one is not, 4 if that cannot be said."""
-        return self.settings.exit_code(self.verdict)
+        return self.settings.exit_code(self.verdict, void=bool(self.void))
 
     @property
     def frame(self) -> Table:
@@ -251,39 +270,42 @@ class GateResult(Report):
         return {"verdict": self.verdict.value, "exit_code": self.exit_code, "void": list(self.void)}
 
     def to_junit(self) -> str:
-        """Return JUnit XML with a test case per limit; what cannot be decided fails unless it is let pass."""
-        lets_pass = self.settings.on_not_enough == "pass"
-        cases = [Case("run", *_lines(Verdict.NOT_ENOUGH, [self.headline()], lets_pass))] if self.void else []
-        cases += [
-            Case(f"{one_line(each.tool, 128)}: {each.rule}", *_lines(each.verdict, [each.words], lets_pass))
-            for each in self.held
-        ]
+        """Return JUnit XML with a test case per limit; what cannot be decided fails unless it is let pass.
+
+        Of a void run the case ``run`` fails, and what became of the limits is told as notes.
+        """
+        cases = [Case("run", [self.headline()])] if self.void else []
+        for each in self.held:
+            fails = not self.void and self.settings.exit_code(each.verdict) != PASSED
+            told = ([each.words], ()) if fails else ((), [each.words])
+            cases.append(Case(f"{one_line(each.tool, 128)}: {each.rule}", *told))
         return junit_xml("gate", cases, {"verdict": self.verdict.value})
 
 
 _KEPT: Final = {Verdict.NO_REGRESSION: "kept", Verdict.REGRESSION: "failed", Verdict.NOT_ENOUGH: "not enough data"}
 
 
-def _lines(verdict: Verdict, words: Sequence[str], lets_pass: bool) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the failures of a test case, and its notes."""
-    fails = verdict is Verdict.REGRESSION or (verdict is Verdict.NOT_ENOUGH and not lets_pass)
-    return (words, ()) if fails else ((), words)
-
-
-def judge(figures: Sequence[Figures], settings: GateSettings, *, void: Sequence[str] = ()) -> GateResult:
+def judge(
+    figures: Sequence[Figures], settings: GateSettings, *, void: Sequence[str] = (), name: str = "the gate"
+) -> GateResult:
     """Hold the limits of a gate against the figures of one load.
 
     Args:
         figures: of each tool and, if there are several, of all as the last ones.
         settings: the gate.
         void: why the figures mean nothing, if they do not.
+        name: what messages call the gate.
 
     Returns:
         For each limit whether it is kept. A limit of latencies or failures is only then kept, or broken, if the whole
-        interval of what was measured says so. ``min_rate`` is broken if the whole interval lies below it; it is kept if
-        the whole interval lies above it, and also if the limit lies within an interval that reaches no farther than a
-        fifth to both sides: a load that is offered at the limit itself is to pass. Where more than 5 % of the calls
-        failed, neither latencies nor the rate keep a limit: failures may be quick. They may break it all the same.
+        interval of what was measured says so; ``max_error_rate: 0`` is kept if no call failed. ``min_rate`` is broken
+        if the whole interval lies below it; it is kept if the whole interval lies above it, and also if the limit lies
+        within an interval that reaches no farther than a tenth to both sides: a load that is offered at the limit
+        itself is to pass. Where more than 5 % of the calls failed, neither latencies nor the rate keep a limit:
+        failures may be quick. They may break it all the same.
+
+    Raises:
+        UsageError: the gate has limits of a tool that was not measured.
 
     Source:
         percentiles: the ranks between which a percentile lies whatever the distribution, by the binomial distribution
@@ -292,9 +314,26 @@ def judge(figures: Sequence[Figures], settings: GateSettings, *, void: Sequence[
     """
     by_tool: dict[str, Figures] = {each.tool: each for each in figures}
     held = list(_held("(all)", figures[-1] if figures else None, settings.limits, settings.confidence))
-    for name, limits in settings.tools.items():
-        held += _held(name, by_tool.get(name), limits, settings.confidence)
+    for tool, limits in settings.tools.items():
+        if tool not in by_tool:
+            single = figures if len(figures) == 1 else figures[:-1]
+            raise UsageError(_not_measured(name, tool, [each.tool for each in single]))
+        held += _held(tool, by_tool[tool], limits, settings.confidence)
     return GateResult(tuple(held), settings, tuple(void))
+
+
+def _not_measured(name: str, tool: str, measured: Sequence[str]) -> str:
+    """Return the sentence about a tool that has limits and no figures, with the one that may be meant."""
+    if near := difflib.get_close_matches(tool[:_TOOL_CHARACTERS], measured, n=1):
+        hint = f"did you mean {one_line(near[0], 80)!r}?"
+    else:
+        shown = ", ".join(one_line(each, 60) for each in measured[:_SHOWN_TOOLS]) or "no tool at all"
+        more = len(measured) - _SHOWN_TOOLS
+        hint = f"measured: {shown}" + (f" and {more} more" if more > 0 else "")
+    return (
+        f"{name} has limits of the tool {one_line(tool, 80)!r}, which was not measured ({hint}); "
+        "mend its name below 'tools:', take it out, or measure a load that calls it"
+    )
 
 
 def _held(tool: str, figures: Figures | None, limits: Limits, confidence: float) -> Iterator[Held]:
@@ -302,8 +341,11 @@ def _held(tool: str, figures: Figures | None, limits: Limits, confidence: float)
         if limit is None:
             continue
         measured, low, high = _bounds(rule, figures, confidence)
-        words = _sentence(tool, rule, limit, measured, low, high)
-        verdict = _verdict(rule, limit, low, high)
+        if rule == "max_error_rate" and limit == 0 and figures is not None and figures.calls:
+            words = _sentence_of_none(tool, figures)
+        else:
+            words = _sentence(tool, rule, limit, measured, low, high)
+        verdict = _verdict(rule, limit, measured, low, high)
         failed = figures.error_rate if figures is not None else 0.0
         if verdict is Verdict.NO_REGRESSION and rule != "max_error_rate" and failed > _MANY_FAILED:
             verdict = Verdict.NOT_ENOUGH
@@ -312,7 +354,7 @@ def _held(tool: str, figures: Figures | None, limits: Limits, confidence: float)
         yield Held(tool, rule, limit, measured, low, high, verdict, words)
 
 
-def _verdict(rule: str, limit: float, low: float | None, high: float | None) -> Verdict:
+def _verdict(rule: str, limit: float, measured: float | None, low: float | None, high: float | None) -> Verdict:
     """Return what the bounds say; one of them is enough for a limit that is broken."""
     if rule == "min_rate":
         broken = high is not None and high < limit
@@ -320,7 +362,9 @@ def _verdict(rule: str, limit: float, low: float | None, high: float | None) -> 
         kept = low is not None and (low >= limit or narrow)
     else:
         broken = low is not None and low > limit
-        kept = high is not None and high <= limit
+        # However many calls there are, an upper bound of 0 is never reached: that none failed is all there is to ask.
+        none_failed = rule == "max_error_rate" and limit == 0 and measured == 0
+        kept = none_failed or (high is not None and high <= limit)
     return Verdict.REGRESSION if broken else Verdict.NO_REGRESSION if kept else Verdict.NOT_ENOUGH
 
 
@@ -351,6 +395,13 @@ def _ranks(share: float, calls: int, confidence: float) -> tuple[int, int]:
     doubt = (1 - confidence) / 2
     low, high = (math.ceil(round(float(bdtrik(at, calls, share)), 9)) for at in (doubt, 1 - doubt))
     return low, high + 1
+
+
+def _sentence_of_none(tool: str, figures: Figures) -> str:
+    failed = f"{figures.errors:,}" if figures.errors else "none"
+    low, high = figures.error_interval
+    of = f"max_error_rate of {one_line(tool, 60)}: {failed} of {figures.calls:,} calls failed"
+    return f"{of} (a share of {low:.4g} to {high:.4g}); the limit is 0: no call may fail"
 
 
 def _sentence(tool: str, rule: str, limit: float, measured: float | None, low: float | None, high: float | None) -> str:

@@ -16,7 +16,7 @@ Source:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -116,6 +116,7 @@ def bootstrap_ratios(
     candidate: Calls,
     measures: Sequence[Sequence[float]],
     *,
+    by_tool: bool = False,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> list[LogRatio | None]:
@@ -127,6 +128,9 @@ def bootstrap_ratios(
         measures: for each, percentiles from 0 to 100: one, or several whose geometric mean is taken. The percentiles
             are those of all calls together that ended well, by nearest rank; beyond 1,500 calls, to a thousandth of
             the calls.
+        by_tool: whether each tool's percentiles are taken by themselves, and then the geometric mean of the tools', by
+            their share of the calls. The median of a quick tool and a slow one together lies between the two, where
+            there are no calls: it says nothing of either.
         resamples: how often blocks are drawn.
         seed: of the draws.
 
@@ -134,18 +138,15 @@ def bootstrap_ratios(
         For each measure the ratio, or ``None`` if an arm has no calls that ended well, or none that took any time.
     """
     pairs = min(baseline.blocks, candidate.blocks)
-    first, second = _Ranked.of(baseline, pairs), _Ranked.of(candidate, pairs)
-    if first is None or second is None:
+    strata = _strata(baseline, candidate, pairs, by_tool=by_tool)
+    if not strata:
         return [None] * len(measures)
     whole = np.ones((1, pairs), dtype=np.float32)
-    before, after = (arm.log_measures(whole, measures)[0] for arm in (first, second))
     # Latencies of no time at all have no logarithm.
     with np.errstate(invalid="ignore"):
+        before, after = _weighed(strata, whole, measures)[:, 0]
         drawn = np.concatenate(
-            [
-                second.log_measures(weights, measures) - first.log_measures(weights, measures)
-                for weights in draws(pairs, resamples, seed)
-            ]
+            [np.diff(_weighed(strata, weights, measures), axis=0)[0] for weights in draws(pairs, resamples, seed)]
         )
     return [
         LogRatio(
@@ -169,6 +170,7 @@ def process_luck(
     *,
     processes: tuple[int, int],
     assumed_sd: float,
+    by_tool: bool = False,
 ) -> Luck:
     """Return what processes of the same code differ by for as long as they live, in the ratio of two arms.
 
@@ -181,14 +183,16 @@ def process_luck(
         standard_error: of the ratio's logarithm, as the blocks show it; it is in what processes are seen to differ by.
         processes: how many each arm has.
         assumed_sd: the standard deviation between processes that is assumed, as a logarithm.
+        by_tool: as for :func:`bootstrap_ratios`.
 
     Source:
         the pooled variance within both arms, weighed with the assumed one by degrees of freedom (an inverse chi-square
         prior; Gelman et al., "Bayesian Data Analysis", 2.6).
     """
     squares, degrees = 0.0, 0
+    shares = _shares(baseline, candidate) if by_tool else {}
     for arm, count in zip((baseline, candidate), processes, strict=True):
-        logs = [_log_measure(arm.where(arm.block % count == number), percentiles) for number in range(count)]
+        logs = [_log_measure(arm.where(arm.block % count == number), percentiles, shares) for number in range(count)]
         known = [each for each in logs if math.isfinite(each)]
         if len(known) > 1:
             squares += float(np.var(known, ddof=1)) * (len(known) - 1)
@@ -201,7 +205,33 @@ def process_luck(
     return Luck(math.sqrt(max(0.0, seen - standard_error**2)), _ASSUMED_DEGREES + degrees)
 
 
-def _log_measure(calls: Calls, percentiles: Sequence[float]) -> float:
+def _shares(baseline: Calls, candidate: Calls) -> dict[str, float]:
+    """Return of each tool that both arms called well its share of these calls; nothing if there are not several."""
+    counts = {}
+    for name in baseline.tools:
+        if name in candidate.tools:
+            mine, theirs = (int(np.count_nonzero(~arm.of_tool(name).failed)) for arm in (baseline, candidate))
+            if mine and theirs:
+                counts[name] = mine + theirs
+    return {name: count / sum(counts.values()) for name, count in counts.items()} if len(counts) > 1 else {}
+
+
+def _strata(baseline: Calls, candidate: Calls, pairs: int, *, by_tool: bool) -> list[tuple[float, _Both]]:
+    """Return both arms, cut into their tools or whole, each with its share; nothing if an arm has no good calls."""
+    shares = _shares(baseline, candidate) if by_tool else {}
+    cut = [(share, baseline.of_tool(name), candidate.of_tool(name)) for name, share in shares.items()]
+    found = []
+    for share, mine, theirs in cut or [(1.0, baseline, candidate)]:
+        first, second = _Ranked.of(mine, pairs), _Ranked.of(theirs, pairs)
+        if first is not None and second is not None:
+            found.append((share, _Both(first, second, keeps=len(cut) > 1)))
+    whole = sum(share for share, _ in found)
+    return [(share / whole, arms) for share, arms in found]
+
+
+def _log_measure(calls: Calls, percentiles: Sequence[float], shares: Mapping[str, float]) -> float:
+    if shares:
+        return sum(share * _log_measure(calls.of_tool(name), percentiles, {}) for name, share in shares.items())
     well_ms = calls.latency_ms[~calls.failed]
     if not len(well_ms):
         return math.nan
@@ -248,6 +278,33 @@ class _Ranked:
             # Blocks without calls may be all that was drawn.
             columns.append(np.where(calls > 0, logs, np.nan))
         return np.stack(columns, axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Both:
+    """The latencies of both arms; of a tool that a draw leaves out, those of all blocks stand in, if so wished."""
+
+    first: _Ranked
+    second: _Ranked
+    keeps: bool
+
+    def log_measures(self, weights: NDArray[np.float32], measures: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+        """Return the measures' logarithms: for the first arm and the second, a row for each row of weights."""
+        drawn = np.stack([arm.log_measures(weights, measures) for arm in (self.first, self.second)])
+        if self.keeps and np.isnan(drawn).any():
+            every = np.ones((1, weights.shape[1]), dtype=np.float32)
+            whole = np.stack([arm.log_measures(every, measures) for arm in (self.first, self.second)])
+            drawn = np.where(np.isnan(drawn).any(axis=0), whole, drawn)
+        return drawn
+
+
+def _weighed(
+    strata: Sequence[tuple[float, _Both]], weights: NDArray[np.float32], measures: Sequence[Sequence[float]]
+) -> NDArray[np.float64]:
+    """Return the measures' logarithms for both arms, a row for each row of weights, in the mean of the strata."""
+    logs = np.stack([share * arms.log_measures(weights, measures) for share, arms in strata])
+    mean: NDArray[np.float64] = logs.sum(axis=0)
+    return mean
 
 
 def draws(pairs: int, resamples: int, seed: int) -> Iterator[NDArray[np.float32]]:

@@ -19,7 +19,14 @@ from mcp_workbench.load.baselines.baseline import Baseline
 from mcp_workbench.load.baselines.pairs import Pairs, Related
 from mcp_workbench.load.comparisons.comparison import Comparison, failed_of, refuse_other_population
 from mcp_workbench.load.comparisons.error_rates import ErrorDifference, exact_chance, newcombe_interval
-from mcp_workbench.load.comparisons.findings import Finding, judged_errors, judged_ratio, only_as_regression, p50_bounds
+from mcp_workbench.load.comparisons.findings import (
+    Finding,
+    judged_drops,
+    judged_errors,
+    judged_ratio,
+    only_as_regression,
+    p50_bounds,
+)
 from mcp_workbench.load.comparisons.gate import GateSettings
 from mcp_workbench.load.comparisons.statistics import LogRatio, Luck
 from mcp_workbench.load.comparisons.verdicts import Verdict
@@ -49,8 +56,9 @@ def compare_stored(
 ) -> Comparison:
     """Compare two loads that were measured at different times, each beside the calibration server.
 
-    The slow end is not judged: how far two days differ in it, the calibration server does not say. A gate that always
-    judges it decides nothing here. Of each tool of several the quick calls are judged, and can only add a regression.
+    The slow end is not judged: how far two days differ in it, the calibration server does not say. Where it has become
+    much longer, in medians, nothing is decided; and neither by a gate that always judges it. Of each tool of several
+    the quick calls are judged, and can only add a regression.
 
     Args:
         baseline: the one, with its calibration.
@@ -87,8 +95,11 @@ def compare_stored(
     findings = (
         judged("p10", (before.quick, after.quick), gate.quick_foreign_sd),
         judged("p50", (before.p50, after.p50), gate.foreign_sd),
-        *_tail(gate),
+        *_tail(baseline, candidate, gate),
         _errors(baseline, candidate, seconds, gate),
+        *filter(
+            None, [judged_drops(*((each.honesty.dropped, each.honesty.offered) for each in (baseline, candidate)))]
+        ),
         *(
             only_as_regression(judged("p10", (before.tools[name], after.tools[name]), gate.quick_foreign_sd, name))
             for name in tools
@@ -108,12 +119,24 @@ def compare_stored(
     )
 
 
-def _tail(settings: GateSettings) -> tuple[Finding, ...]:
-    """Return that the slow end is not judged; it decides only where it has to be."""
+def _tail(baseline: Baseline, candidate: Baseline, settings: GateSettings) -> tuple[Finding, ...]:
+    """Return that the slow end is not judged; it holds up a verdict where it has to be, or has become much longer."""
     if settings.judge_tail == "never":
         return ()
-    decides = settings.judge_tail == "always"
-    return (Finding("tail", "", None, None, None, Verdict.NOT_ENOUGH, decides, _TAIL, unit="calibrations"),)
+    mine, theirs = (_slow_end(each) for each in (baseline, candidate))
+    longer = mine is not None and theirs is not None and theirs > mine * settings.tail_found
+    words = _TAIL
+    if longer:
+        words = f"tail: the slow end is {theirs:.1f} x p50, and was {mine:.1f} x; compare the two live"
+    decides = longer or settings.judge_tail == "always"
+    return (Finding("tail", "", None, None, None, Verdict.NOT_ENOUGH, decides, words, unit="calibrations"),)
+
+
+def _slow_end(stored: Baseline) -> float | None:
+    """Return p99, or p95 of fewer calls, in medians: of the load without a pause, in which stalls show."""
+    p50_ms = stored.whole.percentile_ms(50)
+    slow_ms = stored.whole.percentile_ms(99) or stored.whole.percentile_ms(95)
+    return slow_ms / p50_ms if p50_ms and slow_ms else None
 
 
 def _short(sides: tuple[Baseline, Baseline], names: tuple[str, str], settings: GateSettings) -> str:

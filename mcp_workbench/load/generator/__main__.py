@@ -108,14 +108,13 @@ async def _load(plan: Plan, ledger: Ledger, wires: list[Wire], folder: Path) -> 
     users = [_users(plan, number) for number in range(len(plan.arms))]
     await _opened(wires, users)
     engine = Engine(plan, wires, ledger)
-    connected = [wire.opened for wire in wires]
     _tell("ready", pids=[wire.pid for wire in wires])
     if not _any_in_process(plan):
         # No cycles are made while the load lasts, and a collection would be billed to the server.
         gc.collect()
         gc.freeze()
         gc.disable()
-    pulse = _Pulse(plan, engine, ledger)
+    pulse = _Pulse(plan, engine, ledger, wires)
     beating = asyncio.create_task(pulse.beat())
     try:
         await engine.run(pulse.block)
@@ -136,11 +135,12 @@ async def _load(plan: Plan, ledger: Ledger, wires: list[Wire], folder: Path) -> 
                     book.dropped,
                     book.peak_in_flight,
                     book.in_flight_ns,
+                    book.under_way_ns,
                 ]
                 for book in engine.books
             ],
             "pulse": pulse.beats,
-            "reconnected": [wire.opened - before for wire, before in zip(wires, connected, strict=True)],
+            "reconnected": [wire.reopened - before for wire, before in zip(wires, pulse.reopened, strict=True)],
         },
     )
 
@@ -178,13 +178,21 @@ def _users(plan: Plan, arm: int) -> int:
 
 
 class _Pulse:
-    """Looks at the clocks ten times a second, and tells how it goes four times a second."""
+    """Looks at the clocks ten times a second, and tells how it goes four times a second.
 
-    def __init__(self, plan: Plan, engine: Engine, ledger: Ledger) -> None:
+    Attributes:
+        beats: what the clocks said.
+        reopened: for each wire, how many connections were opened again before anything was measured.
+    """
+
+    def __init__(self, plan: Plan, engine: Engine, ledger: Ledger, wires: list[Wire]) -> None:
         self.beats: list[tuple[int, int, int, int | None]] = []
+        self.reopened = [wire.reopened for wire in wires]
         self._plan = plan
         self._engine = engine
         self._ledger = ledger
+        self._wires = wires
+        self._measuring = False
         self._block = 0
         self._told_ns = 0
         self._total_s = sum(block.seconds for block in plan.blocks)
@@ -195,6 +203,9 @@ class _Pulse:
         before = self._plan.blocks[number - 1].phase if number else None
         phase = self._plan.blocks[number].phase
         self._block = number
+        if not self._measuring:
+            self.reopened = [wire.reopened for wire in self._wires]
+            self._measuring = phase == "measured"
         if phase != before:
             _tell("phase", phase=phase, at_ns=time.monotonic_ns())
         if number:

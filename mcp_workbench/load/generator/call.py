@@ -47,8 +47,8 @@ class Wire(Protocol):
 
     pid: int | None
     """The process that the wire has started, if it started one."""
-    opened: int
-    """How many connections were opened so far."""
+    reopened: int
+    """How many connections took the place of one that was lost."""
 
     async def open(self, users: int) -> None:
         """Connect; ``users`` is how many calls will be under way at once, as far as one can tell.

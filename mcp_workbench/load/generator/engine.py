@@ -40,6 +40,8 @@ class BlockBooks:
     peak_in_flight: int = 0
     in_flight_ns: int = 0
     """The number of calls in flight, summed over time."""
+    under_way_ns: int = 0
+    """How long operations took that have ended, those among them whose user thought, summed over operations."""
 
 
 @dataclass(slots=True)
@@ -55,10 +57,11 @@ class _Prepared:
 class _User:
     """One operation under way: what it has kept, and at which step it is."""
 
-    __slots__ = ("again", "kept", "prepared", "step")
+    __slots__ = ("again", "begun_ns", "kept", "prepared", "step")
 
-    def __init__(self, prepared: list[_Prepared], again: Callable[[int], None] | None) -> None:
+    def __init__(self, prepared: list[_Prepared], begun_ns: int, again: Callable[[int], None] | None) -> None:
         self.prepared = prepared
+        self.begun_ns = begun_ns
         self.step = 0
         self.kept: dict[str, Any] = {}
         self.again = again
@@ -140,6 +143,7 @@ class Engine:
     async def _block(self, number: int, block: Block) -> None:
         self._number = number
         self._mix, self._wire = self._arms[block.arm], self._wires[block.arm]
+        self._ledger.begin(number, block.arm, measured=block.phase == "measured")
         begun_ns = self._changed_ns = time.monotonic_ns()
         until_ns = self._open_until_ns = begun_ns + round(block.seconds * 1e9)
         self._book = BlockBooks(begun_ns, until_ns)
@@ -206,7 +210,7 @@ class Engine:
             return
         prepared, number = self._mix.draw()
         self._under_way += 1
-        user = _User(prepared, again)
+        user = _User(prepared, intended_ns, again)
         user.kept[UNIQUE] = f"{self._run}-{book.offered}-{self._number}"
         self._send(user, number, intended_ns)
 
@@ -264,6 +268,7 @@ class Engine:
 
     def _user_ended(self, user: _User, now_ns: int, *, pause: bool = False) -> None:
         self._under_way -= 1
+        self._book.under_way_ns += now_ns - user.begun_ns
         if user.again is not None:
             if pause:
                 self._loop.call_later(_BREATH_S, self._breathed, user.again, self._number)

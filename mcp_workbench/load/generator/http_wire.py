@@ -34,6 +34,7 @@ from mcp_workbench.load.generator.speaking import (
     is_modern,
     list_tools,
     refusal,
+    repeated,
     tool_call,
 )
 from mcp_workbench.load.plan import Wire as WirePlan
@@ -58,11 +59,14 @@ class HttpWire:
     Args:
         told: the plan's words for the target.
         ended: told of each call that ends.
+
+    Attributes:
+        reopened: how many connections took the place of one that was lost, closed by the server or given up.
     """
 
     def __init__(self, told: WirePlan, ended: Ended) -> None:
         self.pid: int | None = None
-        self.opened = 0
+        self.reopened = 0
         self.ended = ended
         self._told = told
         self._address = address = Address(told.url)
@@ -76,6 +80,8 @@ class HttpWire:
         self._session = ""
         self._idle: list[_Connection] = []
         self._all: set[_Connection] = set()
+        # How many connections were open at once, without those that were not used again.
+        self._most_open = 0
         # Streams that have brought their answer and have not ended, the oldest first.
         self._lingering: dict[_Connection, None] = {}
         self._telling: set[asyncio.Task[None]] = set()
@@ -124,6 +130,8 @@ class HttpWire:
         """Return the request that calls ``tool``: its head, and its body around the id."""
         before, after = tool_call(tool, arguments, self._protocol)
         headers = self._told.tool_headers.get(tool, {})
+        if places := self._told.argument_headers.get(tool):
+            headers = headers | repeated(places, arguments)
         return self._head("POST", before + b"#" * 9 + after, headers)[: -len(after) - 9], after
 
     def send(self, call: Call, request: Request) -> None:
@@ -137,6 +145,7 @@ class HttpWire:
                 connection.ask(call, data)
                 return
             connection.close()
+            self._most_open -= 1
         call.carrier = task = asyncio.ensure_future(self._send_over_new(call, data))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
@@ -162,8 +171,11 @@ class HttpWire:
             _, connection = await loop.create_connection(
                 lambda: _Connection(self), self._address.host, self._address.port, ssl=self._tls, family=self._family
             )
-        self.opened += 1
         self._all.add(connection)
+        if len(self._all) > self._most_open:
+            self._most_open = len(self._all)
+        else:
+            self.reopened += 1
         use(connection)
 
     def free(self, connection: _Connection) -> None:
@@ -261,18 +273,21 @@ class HttpWire:
         )
 
     def _head(self, method: str, body: bytes, more: dict[str, str]) -> bytes:
-        headers = {
-            "Host": self._address.authority,
+        mine = {
             "Accept": "application/json, text/event-stream",
             "Content-Type": "application/json",
             "MCP-Protocol-Version": self._protocol,
             **({"Mcp-Session-Id": self._session} if self._session else {}),
             **more,
-            **self._headers,
             "Content-Length": str(len(body)),
         }
         if body.startswith(b'{"jsonrpc":"2.0","id":1,"method":"initialize"'):
-            del headers["MCP-Protocol-Version"]
+            del mine["MCP-Protocol-Version"]
+        # As in the SDK's client, what the protocol demands outweighs the user's headers, and these outweigh the host.
+        taken = {name.lower() for name in mine}
+        theirs = {name: value for name, value in self._headers.items() if name.lower() not in taken}
+        host = {} if "host" in map(str.lower, theirs) else {"Host": self._address.authority}
+        headers = {**host, **mine, **theirs}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"{method} {self._address.path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
 

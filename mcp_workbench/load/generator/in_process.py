@@ -23,7 +23,7 @@ class InProcessWire:
 
     def __init__(self, told: WirePlan, ended: Ended) -> None:
         self.pid: int | None = None
-        self.opened = 0
+        self.reopened = 0
         self.ended = ended
         self._told = told
         self._client: Any = None
@@ -40,7 +40,6 @@ class InProcessWire:
         # Entered and left by one task, as anyio demands.
         self._holder = asyncio.create_task(self._hold(ready))
         await ready
-        self.opened = 1
 
     async def _hold(self, ready: asyncio.Future[None]) -> None:
         from mcp import Client

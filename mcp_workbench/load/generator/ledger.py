@@ -34,11 +34,22 @@ def opened(folder: Path) -> dict[str, BinaryIO]:
     return {name: (folder / name).open("wb") for name in names}
 
 
+class _Kept:
+    """The answers of one tool of one arm that were kept whole, each with its block."""
+
+    __slots__ = ("answers", "every", "seen")
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, bytes]] = []
+        self.every = 1
+        self.seen = 0
+
+
 class Ledger:
     """Columns of calls, the words for why they failed, and some answers kept whole.
 
     Args:
-        samples: about how many answers are kept.
+        samples: about how many answers are kept, of all arms and tools together; never twice as many.
     """
 
     def __init__(self, samples: int) -> None:
@@ -46,10 +57,12 @@ class Ledger:
         self.codes: dict[str, int] = {"": 0, "(others)": _OTHERS}
         self.failed = 0
         self.recent_ns: list[int] = []
-        self._samples: list[tuple[str, bytes]] = []
         self._most_samples = samples
-        self._seen = 0
-        self._every = 1
+        self._samples = 0
+        self._block = 0
+        self._arms: dict[int, dict[str, _Kept]] = {}
+        # Those of the arm that is called now, by tool.
+        self._kept: dict[str, _Kept] | None = None
         columns = self.columns
         self._append = tuple(columns[name].append for name in COLUMNS)
 
@@ -90,26 +103,46 @@ class Ledger:
         a_size(size)
         self.recent_ns.append(end_ns - intended_ns)
 
+    def begin(self, block: int, arm: int, *, measured: bool) -> None:
+        """Note that a block begins; of one that is not measured no answer is kept."""
+        self._block = block
+        self._kept = self._arms.setdefault(arm, {}) if measured and self._most_samples else None
+
     def keep(self, tool: str, answer: bytes) -> None:
         """Keep an answer whole, if it is its turn: all in the beginning, then ever fewer, evenly over the run."""
-        self._seen += 1
-        if self._seen % self._every or len(answer) > _MOST_SAMPLE_BYTES or not self._most_samples:
+        if self._kept is None:
             return
-        self._samples.append((tool, bytes(answer)))
-        if len(self._samples) >= 2 * self._most_samples:
-            del self._samples[::2]
-            self._every *= 2
+        kept = self._kept.get(tool)
+        if kept is None:
+            kept = self._kept[tool] = _Kept()
+        kept.seen += 1
+        if kept.seen % kept.every or len(answer) > _MOST_SAMPLE_BYTES:
+            return
+        kept.answers.append((self._block, bytes(answer)))
+        self._samples += 1
+        if self._samples >= 2 * self._most_samples:
+            self._thin()
 
-    def sampled(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the answers that were kept, each with its tool."""
-        yield from self._samples
+    def _thin(self) -> None:
+        """Drop half of what is kept of the arm and tool with the most: a tool that is seldom called is checked, too."""
+        most = max((kept for arm in self._arms.values() for kept in arm.values()), key=lambda kept: len(kept.answers))
+        self._samples -= (len(most.answers) + 1) // 2
+        del most.answers[::2]
+        most.every *= 2
+
+    def sampled(self) -> Iterator[tuple[int, str, bytes]]:
+        """Yield the answers that were kept, each with its block and its tool."""
+        for arm in self._arms.values():
+            for tool, kept in arm.items():
+                for block, answer in kept.answers:
+                    yield block, tool, answer
 
     def save(self, files: Mapping[str, BinaryIO], facts: dict[str, Any]) -> None:
         """Write columns, samples and ``facts`` into the files that :func:`opened` has opened, and close them."""
         for name, column in self.columns.items():
             column.tofile(files[f"{name}.column"])
-        for tool, answer in self.sampled():
-            for piece in (tool.encode(), answer):
+        for block, tool, answer in self.sampled():
+            for piece in (str(block).encode(), tool.encode(), answer):
                 files["samples"].write(len(piece).to_bytes(4, "big") + piece)
         told = {**facts, "codes": list(self.codes), "calls": len(self)}
         files["facts.json"].write(json.dumps(told).encode())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from typing import Any, Final
 
 from mcp_workbench.errors import UnreachableError
@@ -14,6 +16,7 @@ _NAMED: Final = {"name": "mcp-workbench", "version": "1"}
 _META: Final = "io.modelcontextprotocol/"
 # The first version without a handshake.
 _MODERN: Final = "2026-07-28"
+_ENCODED: Final = re.compile(r"=\?base64\?.*\?=")
 
 
 def is_modern(protocol: str) -> bool:
@@ -24,6 +27,32 @@ def is_modern(protocol: str) -> bool:
 def tool_call(tool: str, arguments: dict[str, Any], protocol: str) -> Request:
     """Return the message that calls ``tool``, in the two parts around its id."""
     return _request("tools/call", {"name": tool, "arguments": arguments}, protocol)
+
+
+def repeated(places: dict[str, list[str]], arguments: dict[str, Any]) -> dict[str, str]:
+    """Return the headers that repeat arguments, as the SDK's client sends them.
+
+    Args:
+        places: for each header, the names that lead to its argument.
+        arguments: those of the call; a header whose argument is not there is left out.
+    """
+    headers = {}
+    for name, path in places.items():
+        value: Any = arguments
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, bool):
+            headers[name] = "true" if value else "false"
+        elif isinstance(value, str | int | float):
+            headers[name] = _header_value(str(value))
+    return headers
+
+
+def _header_value(text: str) -> str:
+    if text.isascii() and text.isprintable() and text == text.strip() and not _ENCODED.fullmatch(text):
+        return text
+    # Half of a surrogate pair is no UTF-8: the server refuses it, and the load goes on.
+    return f"=?base64?{base64.b64encode(text.encode(errors='surrogatepass')).decode()}?="
 
 
 def list_tools(protocol: str) -> Request:

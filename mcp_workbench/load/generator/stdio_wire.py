@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import tempfile
@@ -35,8 +36,45 @@ _START_LIMIT_S: Final = 30.0
 _LEAVE_LIMIT_S: Final = 2.0
 _TERMINATE_LIMIT_S: Final = 1.0
 _SAID_BYTES: Final = 2_000
+_SAID_CHARACTERS: Final = 300
+_MOST_SAID_BYTES: Final = 8_000_000
+_LOOK_S: Final = 0.25
 _MOST_UNREAD_BYTES: Final = 16_000_000
 _ID_DIGITS: Final = 20
+
+
+class Said:
+    """What a process says on its standard error, of which the last words are kept.
+
+    It is a file, so that the process never waits for a reader; now and then it is cut, so that it does not fill the
+    disk. Made on a running loop.
+    """
+
+    def __init__(self) -> None:
+        self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `close`
+        # Else a process would go on where it was, and a cut file would be as long as before.
+        fcntl.fcntl(self.file, fcntl.F_SETFL, fcntl.fcntl(self.file, fcntl.F_GETFL) | os.O_APPEND)
+        self._loop = asyncio.get_running_loop()
+        self._next_look = self._loop.call_later(_LOOK_S, self._look)
+
+    def last_words(self) -> bytes:
+        """Return the last of what was said."""
+        number = self.file.fileno()
+        return os.pread(number, _SAID_BYTES, max(0, os.fstat(number).st_size - _SAID_BYTES))
+
+    def close(self) -> None:
+        """Let go of the file; a process that still has it may go on."""
+        self._next_look.cancel()
+        self.file.close()
+
+    def _look(self) -> None:
+        self._next_look = self._loop.call_later(_LOOK_S, self._look)
+        if os.fstat(self.file.fileno()).st_size > _MOST_SAID_BYTES:
+            kept = self.last_words()
+            self.file.truncate(0)
+            # A disk that somebody else has filled is no reason to end a load.
+            with contextlib.suppress(OSError):
+                self.file.write(kept)
 
 
 class StdioWire:
@@ -49,7 +87,7 @@ class StdioWire:
 
     def __init__(self, told: WirePlan, ended: Ended) -> None:
         self.pid: int | None = None
-        self.opened = 0
+        self.reopened = 0
         self.ended = ended
         self._told = told
         self._protocol = told.protocol
@@ -62,6 +100,7 @@ class StdioWire:
         self._gone = asyncio.Event()
         self._exited = asyncio.Event()
         self._unread = False
+        self._said: Said | None = None
 
     async def open(self, users: int) -> None:  # noqa: ARG002 - one line carries all calls
         """Start the process, and shake hands where the era has it.
@@ -70,34 +109,33 @@ class StdioWire:
             UnreachableError: it cannot be started, or what is started speaks no MCP.
         """
         loop = asyncio.get_running_loop()
-        with tempfile.TemporaryFile() as said:
-            try:
-                self._transport, _ = await loop.subprocess_exec(
-                    lambda: _Lines(self),
-                    *self._told.command,
-                    env=self._told.environment,
-                    cwd=self._told.folder,
-                    stderr=said,
-                    start_new_session=True,
-                )
-                self.pid = self._transport.get_pid()
-                self._input = self._transport.get_pipe_transport(0)  # type: ignore[assignment]
-                assert self._input is not None
-                self._input.set_write_buffer_limits(_MOST_UNREAD_BYTES)
-                async with asyncio.timeout(_START_LIMIT_S):
-                    await self._greet()
-            except (OSError, TimeoutError, UnreachableError) as error:
-                said.seek(max(0, os.fstat(said.fileno()).st_size - _SAID_BYTES))
-                words = one_line(said.read(_SAID_BYTES).decode(errors="replace"), 300)
-                await self.close()
-                raise UnreachableError(
-                    f"the load generator started {one_line(self._told.command[0], 80)!r}, and no MCP server answered"
-                    f" ({one_line(error, 120) or type(error).__name__})" + (f"; it said: {words}" if words else "")
-                ) from None
-            except asyncio.CancelledError:
-                await self.close()
-                raise
-        self.opened = 1
+        # Closed with the wire: the server goes on to say something as long as it is called.
+        said = self._said = Said()
+        try:
+            self._transport, _ = await loop.subprocess_exec(
+                lambda: _Lines(self),
+                *self._told.command,
+                env=self._told.environment,
+                cwd=self._told.folder,
+                stderr=said.file,
+                start_new_session=True,
+            )
+            self.pid = self._transport.get_pid()
+            self._input = self._transport.get_pipe_transport(0)  # type: ignore[assignment]
+            assert self._input is not None
+            self._input.set_write_buffer_limits(_MOST_UNREAD_BYTES)
+            async with asyncio.timeout(_START_LIMIT_S):
+                await self._greet()
+        except (OSError, TimeoutError, UnreachableError) as error:
+            words = one_line(said.last_words().decode(errors="replace").strip()[-_SAID_CHARACTERS:], _SAID_CHARACTERS)
+            await self.close()
+            raise UnreachableError(
+                f"the load generator started {one_line(self._told.command[0], 80)!r}, and no MCP server answered"
+                f" ({one_line(error, 120) or type(error).__name__})" + (f"; it said: {words}" if words else "")
+            ) from None
+        except asyncio.CancelledError:
+            await self.close()
+            raise
 
     async def _greet(self) -> None:
         if is_modern(self._protocol):
@@ -116,6 +154,13 @@ class StdioWire:
 
     async def close(self) -> None:
         """Close the server's input, and end the process and its children if that does not."""
+        try:
+            await self._end()
+        finally:
+            if self._said is not None:
+                self._said.close()
+
+    async def _end(self) -> None:
         transport, self._transport = self._transport, None
         if transport is None:
             return

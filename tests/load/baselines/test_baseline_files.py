@@ -15,6 +15,9 @@ from invented_arms import CONDITIONS, HONESTY, arm, columns
 
 from mcp_workbench.errors import FileError, UsageError, VoidRunError
 from mcp_workbench.load.baselines.baseline import Baseline, baseline_of
+from mcp_workbench.load.baselines.pairs import Pairs
+from mcp_workbench.load.comparisons.stored import compare_stored
+from mcp_workbench.load.comparisons.verdicts import Verdict
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 WHOLE = baseline_of(
@@ -77,8 +80,10 @@ def test_a_void_run_is_never_a_file(tmp_path: Path) -> None:
 
 
 def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
-    (tmp_path / "circle").symlink_to(tmp_path / "circle")
-    for place in (tmp_path / "no" / "one.json", tmp_path, tmp_path / "circle", Path("a\0b")):
+    folder, circle = tmp_path / "folder.json", tmp_path / "circle.json"
+    folder.mkdir()
+    circle.symlink_to(circle)
+    for place in (tmp_path / "no" / "one.json", folder, circle, Path("a\0b.json")):
         with pytest.raises(FileError, match=r"cannot be written: .*; give another place"):
             WHOLE.save(place)
 
@@ -113,6 +118,7 @@ def test_what_could_not_be_read_again_is_not_written() -> None:
         ("honesty.nothing", 1, "honesty.nothing: "),
         ("calibration", None, "pairs: they go with a calibration"),
         ("pairs.blocks", -1, "pairs: they have blocks, and at most 20 tools"),
+        ("pairs.blocks", 0, "pairs: they have blocks, and at most 20 tools"),
         ("pairs.p50.calibration_ms", 0.0, "pairs: every latency is above 0"),
         ("pairs.quick.target_ms", 0.0, "pairs: every latency is above 0"),
         ("pairs.quick.error", -1.0, "pairs: every latency is above 0, and no error is below"),
@@ -120,6 +126,20 @@ def test_what_could_not_be_read_again_is_not_written() -> None:
         ("over_time.slice_s", 0, "over_time: slices have some length"),
         ("over_time.slices.0.max_ms", -1, "over_time: slices have some length, and nothing in them is below 0"),
         ("processes", 0, "processes: "),
+        ("processes", 16_001, "processes: should be less than or equal to 16000"),
+        ("honesty.foreign_share", -1.0, "honesty: foreign_share is below 0, which no share, time or count is"),
+        ("honesty.generator_share", -0.1, "honesty: generator_share is below 0"),
+        ("honesty.waiting_share", -0.1, "honesty: waiting_share is below 0"),
+        ("honesty.worst_share", -0.1, "honesty: worst_share is below 0"),
+        ("honesty.server_share", -0.1, "honesty: server_share is below 0"),
+        ("honesty.generator_us", -1.0, "honesty: generator_us is below 0"),
+        ("honesty.slip_p99_ms", -1.0, "honesty: slip_p99_ms is below 0"),
+        ("honesty.dropped", -1, "honesty: dropped is below 0"),
+        ("honesty.little", -1.0, "honesty: little is below 0"),
+        ("honesty.cores", 0, "honesty: cores is 0, and a machine has one at least"),
+        ("honesty.achieved", 601, "honesty: achieved is above offered, of which it is a part"),
+        ("honesty.dropped", 601, "honesty: dropped is above offered, of which it is a part"),
+        ("honesty.sampled_wrong", 1, "honesty: sampled_wrong is above sampled, of which it is a part"),
         ("extra", 1, "extra: there is no such field"),
     ],
 )
@@ -141,6 +161,20 @@ def test_more_slices_than_are_ever_written_are_refused() -> None:
     slices = json.loads(TEXT)["over_time"]["slices"]
     with pytest.raises(FileError, match="over_time: it has more than 60 slices"):
         Baseline.from_text(changed("over_time.slices", slices * 4), "it")
+
+
+def test_blocks_are_asked_for_only_where_something_was_related() -> None:
+    unrelated = {"blocks": 0, "p50": None, "quick": None, "tools": {}}
+    assert Baseline.from_text(changed("pairs", unrelated), "it").pairs == Pairs(0, None, None)
+    for name in ("p50", "quick", "tools"):
+        with pytest.raises(FileError, match="pairs: they have blocks"):
+            Baseline.from_text(changed("pairs", unrelated | {name: json.loads(TEXT)["pairs"][name]}), "it")
+
+
+def test_what_was_measured_in_one_block_by_as_many_processes_as_there_may_be_is_read_and_compared() -> None:
+    one = Baseline.from_text(changed("pairs.blocks", 1), "it")
+    many = Baseline.from_text(changed("processes", 16_000), "it")
+    assert compare_stored(one, many).verdict is Verdict.NOT_ENOUGH
 
 
 def test_texts_of_a_file_are_made_safe_to_print() -> None:

@@ -73,6 +73,26 @@ def test_what_the_caller_gave_up_is_no_error_of_the_server() -> None:
     assert over_time_of(calls).slices[0].failed == 0
 
 
+def test_what_was_never_sent_failed_and_has_no_latency() -> None:
+    made = arm(1, failing=0.1)
+    unsent = np.arange(600) < 100
+    outcome = np.where(unsent, OUTCOMES.index(Outcome.INVALID_OUTPUT), made.outcome).astype(np.uint8)
+    latency_ms, service_ms = (np.where(unsent, ms, made.latency_ms) for ms in (0.3, 0.0))
+    calls = replace(made, outcome=outcome, latency_ms=latency_ms, service_ms=service_ms)
+    found, rest = only(calls), only(made.where(~unsent))
+    assert (found.latency, found.service) == (rest.latency, rest.service)
+    assert found.throughput == rest.throughput
+    assert (found.calls, found.errors) == (600, rest.errors + 100)
+    slices, others = over_time_of(calls).slices, over_time_of(made).slices
+    assert [each.calls for each in slices] == [each.calls for each in others]
+    assert all((each.failed, each.p50_ms, each.max_ms) == (each.calls, None, None) for each in slices[:3])
+
+
+def test_what_failed_after_it_was_sent_keeps_its_latency() -> None:
+    calls = replace(calls_of(1.0, 2.0), outcome=np.full(2, OUTCOMES.index(Outcome.INVALID_OUTPUT), np.uint8))
+    assert only(calls).latency.count == only(calls).service.count == 2
+
+
 def test_names_and_codes_of_a_hostile_server_are_bounded_and_safe_to_print() -> None:
     made = arm(1, tools=(MARKUP + "\x1b[2J\n" + "x" * 9_000,))
     codes = Counter({(made.tools[0], f"E{at}\x1b[31m" + "y" * 9_000): at + 1 for at in range(500)})

@@ -148,7 +148,7 @@ def test_one_tool_can_be_asked_for() -> None:
         trend(made, tool="write")
 
 
-@pytest.mark.parametrize("measure", ["p0 ms", "p100 ms", "p50", "mean", "\x1b[2J", "x" * 1_000])
+@pytest.mark.parametrize("measure", ["p0 ms", "p100 ms", "p", "mean", "\x1b[2J", "x" * 1_000])
 def test_a_measure_that_is_not_known_is_refused(measure: str) -> None:
     with pytest.raises(UsageError, match=r"is not known; give 'p50 ms'") as caught:
         trend([ONE], measure)

@@ -13,11 +13,19 @@ from invented_arms import HONESTY
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
-from mcp_workbench import UsageError, Workbench
+from mcp_workbench import UnreachableError, UsageError, Workbench
+from mcp_workbench.load.capacities import capacity_prices as capacity_prices_module
 from mcp_workbench.load.capacities.capacity import Capacity, capacity_of
 from mcp_workbench.load.capacities.capacity_prices import CapacityPrices, acapacity_prices, capacity_prices
 from mcp_workbench.load.capacities.knee import SLICES, Stage, find_knee
-from mcp_workbench.load.capacities.ramp import Ramp, RampSettings, read_bursts, read_stages, unfinished, wanted_next
+from mcp_workbench.load.capacities.ramp import (
+    Ramp,
+    RampSettings,
+    read_bursts,
+    read_stages,
+    unfinished,
+    wanted_next,
+)
 from mcp_workbench.load.measured import OUTCOMES
 from mcp_workbench.load.plan import Arm, Block, Operation, Plan, Step, Wire
 from mcp_workbench.load.preparing import Prepared
@@ -179,7 +187,13 @@ CROWD = Block(0, 1.0, None, 16)
 
 
 def computed(
-    blocks: Sequence[Block], work_s: float = WORK_S, *, outcome: Outcome = Outcome.OK, begun: int | None = None
+    blocks: Sequence[Block],
+    work_s: float = WORK_S,
+    *,
+    outcome: Outcome = Outcome.OK,
+    begun: int | None = None,
+    first_s: float = 0.0,
+    away_s: float = 0.0,
 ) -> Run:
     """Return the run of servers that do one call after the other, which takes exactly as long.
 
@@ -188,6 +202,8 @@ def computed(
         work_s: how long a call takes.
         outcome: how all calls end.
         begun: how many of the blocks; all if left out.
+        first_s: how much longer the first call takes.
+        away_s: how much longer each call takes, in which others are done meanwhile.
     """
     dice = np.random.default_rng(len(blocks))
     intended, end, number, books = [], [], [], []
@@ -195,18 +211,20 @@ def computed(
     for at, block in enumerate(blocks[:begun]):
         begun_s = free_s = now_s
         if block.rate is not None:
-            starts = np.sort(dice.uniform(0, block.seconds, dice.poisson(block.rate * block.seconds))) + begun_s
+            starts = list(np.sort(dice.uniform(0, block.seconds, dice.poisson(block.rate * block.seconds))) + begun_s)
         else:
-            # Users of a closed loop: each begins again when its last call ended, so that the queue never is empty.
-            calls = math.ceil(block.seconds / work_s)
-            waiting = work_s * (block.users or 1)
-            starts = begun_s + np.maximum(0.0, (np.arange(calls) + 1) * work_s - waiting)
-        for start_s in starts:
-            free_s = max(free_s, float(start_s)) + work_s
-            intended.append(round(1e9 * start_s))
-            end.append(round(1e9 * free_s))
+            starts = [begun_s] * (block.users or 1)
+        made = 0
+        # The users of a closed loop begin again when their last call has ended.
+        while made < len(starts):
+            free_s = max(free_s, float(starts[made])) + work_s + (0.0 if end else first_s)
+            intended.append(round(1e9 * starts[made]))
+            end.append(round(1e9 * (free_s + away_s)))
             number.append(at)
-        now_s = max(free_s, begun_s + block.seconds)
+            made += 1
+            if block.users is not None and free_s + away_s < begun_s + block.seconds:
+                starts.append(free_s + away_s)
+        now_s = max(free_s + away_s, begun_s + block.seconds)
         meant = round(1e9 * (begun_s + block.seconds))
         books.append(Books(round(1e9 * begun_s), meant, round(1e9 * now_s), len(starts), 0, 1, 0))
     count = len(end)
@@ -218,13 +236,14 @@ def computed(
     return Run(plan, columns, tuple(books), (), ("",), (), (0,) * arms, ServerCpu((None,) * arms))
 
 
-def searched(work_s: float, settings: RampSettings) -> Ramp:
+def searched(work_s: float, settings: RampSettings, *, first_s: float = 0.0, away_s: float = 0.0) -> Ramp:
     """Return a ramp that was offered to a computed server until its knee was found."""
     ramp = Ramp(READY, TAKE, settings)
-    wanted = ramp.first_rates(read_bursts(computed([ALONE, CROWD], work_s), {"desk": ramp})["desk"])
+    burst = computed([ALONE, ALONE, CROWD], work_s, first_s=first_s, away_s=away_s)
+    wanted = ramp.first_rates(read_bursts(burst, {"desk": ramp})["desk"])
     for _ in range(9):
-        stages = [Block(0, settings.seconds(rate), rate, None) for rate in wanted]
-        read_stages(computed([ALONE, *stages], work_s), {"desk": ramp})
+        stages = [Block(0, ramp.seconds(rate), rate, None) for rate in wanted]
+        read_stages(computed([ALONE, *stages], work_s, first_s=first_s, away_s=away_s), {"desk": ramp})
         if not (wanted := ramp.next_rates()):
             return ramp
     raise AssertionError("nine runs were not enough")
@@ -247,6 +266,85 @@ def test_the_knee_under_an_objective_lies_where_the_queue_becomes_too_long() -> 
     assert knee.criterion == "latency"
     # By the formulas of such a queue (M/D/1) p95 is 8 ms at some 70 % of what it can do.
     assert 0.5 / WORK_S < (knee.rate or 0.0) < 0.85 / WORK_S
+
+
+@pytest.mark.parametrize("away_s", [1.5, 4.0])
+def test_the_knee_of_a_tool_that_takes_longer_than_half_a_stage_is_that_of_its_server(away_s: float) -> None:
+    found = searched(0.01, RampSettings(max_rate=200), away_s=away_s)
+    knee = found.knee()
+    assert all(stage.seconds > 5 * away_s for stage in found.stages)
+    assert knee.criterion == "throughput"
+    # What is tolerated, and the tenth of a stage that operations may take longer.
+    assert 80 < (knee.rate or 0.0) < 100 * 1.1 * 1.06
+
+
+@pytest.mark.parametrize("first_s", [0.0, 0.5])
+def test_a_slow_first_call_of_a_fresh_process_does_not_raise_the_knee(first_s: float) -> None:
+    found = searched(0.01, RampSettings(), first_s=first_s)
+    assert found.alone_s == pytest.approx(0.01)
+    assert 80 < (found.knee().rate or 0.0) < 110
+    assert all(stage.verdict(None) != "holds" for stage in found.stages if stage.offered_rate > 120)
+
+
+def test_of_operations_that_are_too_slow_for_any_stage_no_knee_is_invented() -> None:
+    ramp = Ramp(READY, TAKE, RampSettings(limit_s=60))
+    read_bursts(computed([ALONE, ALONE, CROWD], 0.01, away_s=4.0), {"desk": ramp})
+    assert ramp.first_rates(4.0) == []
+    found = capacity_of("desk", ramp, Resolved(TAKE, "0" * 16, "take"), [])
+    words = (
+        "an operation alone takes 4.01 s, and stages of 10 s are too short to tell whether answers follow; give stage="
+    )
+    assert (found.ok, found.knee, found.reason) == (False, None, f"{words}8")
+    prices = CapacityPrices("take", {"desk": found}, None, {})
+    assert prices.frame["ends it"].tolist() == ["too slow"]
+    # What it says helps.
+    longer = Ramp(READY, TAKE, RampSettings(limit_s=60, stage_s=8), kinds_alone_s=ramp.kinds_alone_s)
+    assert longer.first_rates(4.0)
+
+
+MIX = (
+    Operation("take", 3.0, (Step("take", ({},)),)),
+    Operation("flow", 1.0, (Step("take", ({},)), Step("take", ({},), think_s=3.0))),
+)
+
+
+def mixed(calls: Sequence[tuple[int, int, float, float]], block: Block) -> Run:
+    """Return a run of one block; of each call its operation in the mix, step, begin and end."""
+    run = computed([block])
+    operation, step, begin_s, end_s = (np.array(column) for column in zip(*calls, strict=True))
+    intended_ns = np.round(1e9 * begin_s).astype(np.int64)
+    columns = {name: np.zeros(len(calls), np.int64) for name in run.columns}
+    columns |= {"operation": operation, "step": step, "end_ns": np.round(1e9 * end_s).astype(np.int64)}
+    columns |= {"intended_ns": intended_ns, "start_ns": intended_ns}
+    books = (replace(run.books[0], offered=int((step == 0).sum())),)
+    return replace(run, plan=replace(run.plan, arms=(Arm("desk", WIRE, MIX),)), columns=columns, books=books)
+
+
+def test_how_long_an_operation_takes_alone_has_think_times_in_it_and_its_kinds_by_their_shares() -> None:
+    ramp = Ramp(READY, MIX, RampSettings())
+    # The first call is that of a fresh process.
+    calls = [(0, 0, 0.0, 0.5), (0, 0, 0.5, 0.6), (1, 0, 0.6, 0.7), (1, 1, 3.7, 3.8)]
+    ramp.heard(mixed(calls, ALONE), 0)
+    assert ramp.kinds_alone_s == pytest.approx({0: 0.1, 1: 3.2})
+    assert ramp.alone_s == pytest.approx((3 * 0.1 + 3.2) / 4)
+    # What was not seen again is still known.
+    ramp.heard(mixed([(0, 0, 0.0, 0.5), (0, 0, 0.5, 0.7)], ALONE), 0)
+    assert ramp.kinds_alone_s == pytest.approx({0: 0.2, 1: 3.2})
+
+
+def test_each_kind_of_a_mix_may_end_as_much_later_than_the_stage_as_it_takes() -> None:
+    stage = Block(0, 5.0, 4.0, None)
+    ramp = Ramp(READY, MIX, RampSettings(), kinds_alone_s={0: 0.1, 1: 3.2})
+    flows = [(begin_s, step) for begin_s in (1.0, 2.0, 3.0, 4.0, 4.9) for step in (0, 1)]
+    calls = [(1, step, begin_s + 3.1 * step, begin_s + 3.1 * step + 0.1) for begin_s, step in flows]
+    calls += [(0, 0, at / 3, at / 3 + 0.1) for at in range(15)]
+    read_stages(mixed(calls, stage), {"desk": ramp})
+    assert ramp.stages[0].undone == 0.0
+    assert ramp.stages[0].verdict(None) == "holds"
+    # What is late for its own kind is not done, even if another kind may take so long.
+    late = [(kind, step, begin_s, end_s + 2.0 * (kind == 0)) for kind, step, begin_s, end_s in calls]
+    read_stages(mixed(late, stage), {"desk": ramp})
+    assert ramp.stages[1].verdict(None) == "falls behind"
 
 
 def test_what_a_burst_achieves_is_what_ended_well() -> None:
@@ -418,12 +516,44 @@ def test_a_target_that_does_not_answer_is_named_and_keeps_no_other_from_being_me
     assert found.capacities["answers"].stages
 
 
+@pytest.mark.parametrize(
+    ("ended", "words"),
+    [(False, "no target answered at http://x; is it there?"), (True, "no target answers any more; see their logs")],
+)
+def test_targets_that_are_gone_after_the_search_cost_none_of_what_was_found(
+    monkeypatch: pytest.MonkeyPatch, ended: bool, words: str
+) -> None:
+    async def found(connections: dict[str, object], *_: object, **__: object) -> dict[str, Capacity]:
+        why = "it did not answer within 5 s" if ended else ""
+        return {name: replace(measured(name, 120), ended=why) for name in connections}
+
+    async def gone(*_: object, **__: object) -> Run:
+        raise UnreachableError("no target answered at http://x; is it there?")
+
+    monkeypatch.setattr(capacity_prices_module, "find_capacities", found)
+    monkeypatch.setattr(capacity_prices_module, "drive", gone)
+    prices = capacity_prices({"one": queue_server(), "two": queue_server()}, "take", progress=False)
+    assert [each.knee is not None for each in prices.capacities.values()] == [True, True]
+    assert (prices.half_p50_ms, prices.frame["p50 ms at half"].isna().all()) == ({}, True)
+    assert prices.notes[-1].startswith(f"p50 at half of what the first one takes was not measured: {words}")
+    assert prices.notes[-1] in str(prices)
+
+
 def test_a_tool_that_always_fails_has_no_capacity() -> None:
     with Workbench(queue_server()) as wb:
         found = wb.capacity("refuse", start_rate=100, stage=0.1, progress=False)
     assert found.knee is None
     assert "calls fail" in found.reason
     assert any("the first call" in note for note in found.notes)
+
+
+def test_a_real_tool_that_is_too_slow_for_any_stage_is_offered_none() -> None:
+    with Workbench(queue_server(0.1)) as wb:
+        found = wb.capacity("take", start_rate=20, stage=0.1, limit=1, progress=False)
+    assert found.knee is None
+    assert found.stages == ()
+    assert found.reason.startswith("an operation alone takes")
+    assert "no capacity was found; an operation alone takes" in found.headline()
 
 
 def test_what_cannot_be_priced_is_refused() -> None:

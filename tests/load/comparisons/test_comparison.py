@@ -66,14 +66,14 @@ def test_a_tail_of_too_few_calls_is_not_judged_unless_it_has_to_be() -> None:
     few = (arm(1), arm(2, slow=3))
     found = compared(*few)
     assert (found.verdict, finding(found, "tail").verdict) == (Verdict.NO_REGRESSION, Verdict.NOT_ENOUGH)
-    assert found.headline().endswith("; the tail was not judged: about 1 s more an arm would do")
+    assert found.headline().endswith("; the tail was not judged: about 1 s more of each would do")
     assert (found.tail_judged, compared(arm(1, seconds=10), arm(2, seconds=10)).tail_judged) == (False, True)
     always = compared(*few, settings=GateSettings(judge_tail="always"))
     assert (always.verdict, always.exit_code) == (Verdict.NOT_ENOUGH, 4)
     never = compared(*few, settings=GateSettings(judge_tail="never"))
     assert (never.verdict, [each.measure for each in never.findings]) == (
         Verdict.NO_REGRESSION,
-        ["p50", "p10", "p25", "errors"],
+        ["p50", "p10", "p25", "p75-90", "errors"],
     )
 
 
@@ -94,7 +94,13 @@ def with_failures(calls: Calls, failing: list[int]) -> Calls:
 
 @pytest.mark.parametrize(
     ("failing", "regression"),
-    [([1, 5, 9, 13, 17], False), ([1, 5, 9, 13, 17, 21, 25, 29], True), ([3] * 10, False), ([3] * 5 + [20] * 5, False)],
+    [
+        ([1, 5, 9, 13, 17], False),
+        ([1, 5, 9, 13, 17, 21, 25, 29], True),
+        ([3] * 10, False),
+        ([3] * 5 + [20] * 5, False),
+        ([13] * 5 + [14] * 5 + [15] * 5 + [16] * 5, False),
+    ],
 )
 def test_failures_are_a_regression_if_they_are_many_and_in_several_blocks(failing: list[int], regression: bool) -> None:
     found = finding(compared(arm(1), with_failures(arm(2), failing)), "errors")
@@ -111,7 +117,7 @@ def test_as_many_more_failures_as_are_tolerated_are_no_regression() -> None:
 def test_a_server_that_answers_nothing_well_is_a_regression_and_not_a_fast_one() -> None:
     found = compared(arm(1), arm(2, factor=0.1, failing=1.0))
     assert found.verdict is Verdict.REGRESSION
-    assert finding(found, "p50").words == "p50: an arm has no calls that ended well"
+    assert finding(found, "p50").words == "p50: one of the two has no calls that ended well"
 
 
 def test_as_many_failures_on_both_sides_are_no_regression_of_errors() -> None:
@@ -125,7 +131,7 @@ def test_a_moment_is_not_enough_and_it_says_how_much_is() -> None:
     assert found.exit_code == 4
     assert found.needed_s is not None
     assert found.needed_s > 0.2
-    assert "s more an arm would do" in found.headline()
+    assert "s more of each would do" in found.headline()
     assert compared(*(arm(at, seconds=0.2 + found.needed_s) for at in (1, 2))).ok
 
 
@@ -139,7 +145,12 @@ def test_where_only_more_processes_would_do_it_says_so() -> None:
     found = compared(arm(1), arm(2, factor=1.1), settings=GateSettings(process_sd=0.2))
     assert found.verdict is Verdict.NOT_ENOUGH
     assert found.needed_s is None
-    assert "measure with more processes of each arm" in found.headline()
+    # A server at an address is started by nobody here.
+    assert "more seconds would not do: start both again and compare again" in found.headline()
+    commands = replace(CONDITIONS, transport="stdio")
+    settings = GateSettings(process_sd=0.2)
+    started = compare_calls(arm(1), arm(2, factor=1.1), conditions=(commands, commands), settings=settings)
+    assert "more seconds would not do: measure with more processes of each" in started.headline()
     more = compared(arm(1), arm(2, factor=1.1), settings=GateSettings(process_sd=0.2), processes=(400, 400))
     assert more.verdict is not Verdict.NOT_ENOUGH
 
@@ -173,6 +184,39 @@ def test_other_populations_are_refused_by_what_differs() -> None:
     with pytest.raises(UsageError, match=r"transport 'http' against 'stdio'; rate 200.0 against 300.0") as caught:
         compare_calls(arm(1), arm(2), conditions=(CONDITIONS, other))
     assert "another shop" not in str(caught.value)
+
+
+def test_what_only_the_slower_half_of_the_calls_shows_is_found() -> None:
+    def layered(seed: int, third_ms: float) -> Calls:
+        made = arm(seed, seconds=10)
+        class_ms = np.random.default_rng(seed).choice([2.0, third_ms, 100.0], len(made), p=[0.57, 0.385, 0.045])
+        return replace(made, latency_ms=class_ms * made.latency_ms / 2)
+
+    found = compared(layered(1, 3), layered(2, 30))
+    assert [finding(found, measure).verdict for measure in ("p50", "tail")] == [Verdict.NO_REGRESSION] * 2
+    assert (finding(found, "p75-90").verdict, found.verdict) == (Verdict.REGRESSION, Verdict.REGRESSION)
+    assert compared(layered(1, 3), layered(2, 3)).ok
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.3])
+def test_a_quick_tool_and_a_slow_one_in_equal_parts_are_judged_each_by_itself(factor: float) -> None:
+    def mixed(seed: int, slower: float) -> Calls:
+        made = arm(seed, seconds=10, tools=("quick", "slow"))
+        return replace(made, latency_ms=made.latency_ms * np.where(made.tool == 1, 10 * slower, 1))
+
+    found = compared(mixed(1, 1), mixed(2, factor))
+    assert found.verdict is (Verdict.NO_REGRESSION if factor == 1 else Verdict.REGRESSION)
+    change = finding(found, "p50").change
+    assert change is not None
+    assert change.estimate == pytest.approx(math.sqrt(factor), rel=0.03)
+
+
+def test_a_picture_of_ratios_shows_no_shares() -> None:
+    waits = [replace(each, waited_s=np.full(each.blocks, wait_s)) for each, wait_s in ((arm(1), 0.0), (arm(2), 0.05))]
+    found = compared(*waits)
+    assert finding(found, "stalls").verdict is Verdict.REGRESSION
+    drawn = [text.get_text() for text in found.plot().figure.axes[0].get_yticklabels()]
+    assert drawn == ["p50", "p10", "p25", "p75-90", "tail"]
 
 
 def test_one_slow_tool_among_others_is_found_and_named() -> None:
@@ -209,7 +253,7 @@ def test_blocks_that_only_one_arm_has_are_left_out() -> None:
 def test_the_report_is_a_table_json_junit_and_a_picture() -> None:
     found = compared(arm(1), arm(2, factor=1.3), names=("1.0", "2.0 <x>"))
     rows = found.frame
-    assert list(rows["measure"]) == ["p50 ms", "p10 ms", "p25 ms", "tail ms", "errors %"]
+    assert list(rows["measure"]) == ["p50 ms", "p10 ms", "p25 ms", "p75-90 ms", "tail ms", "errors %"]
     told = json.loads(found.to_json())
     assert (told["verdict"], told["ok"], told["rows"][0]["verdict"]) == ("regression", False, "regression")
     suite = next(iter(junitparser.JUnitXml.fromstring(found.to_junit().encode())))
@@ -217,6 +261,7 @@ def test_the_report_is_a_table_json_junit_and_a_picture() -> None:
         "p50": False,
         "p10": False,
         "p25": True,
+        "p75-90": False,
         "tail": True,
         "errors": True,
     }
@@ -252,7 +297,7 @@ def test_arms_without_any_calls_are_not_enough() -> None:
     nothing = arm(1).where(np.zeros(600, dtype=bool))
     found = compared(nothing, nothing)
     assert found.verdict is Verdict.NOT_ENOUGH
-    assert len(found.frame) == 5
+    assert len(found.frame) == 6
 
 
 def test_one_regression_outweighs_what_is_open_and_that_what_is_well() -> None:
@@ -274,7 +319,8 @@ def test_a_slower_machine_is_no_regression_where_the_calibration_server_is_slowe
     found = compare_stored(stored(1), stored(2, machine=1.2))
     assert found.ok
     assert finding(found, "p50").baseline == pytest.approx(4, rel=0.1)
-    assert list(found.frame["measure"]) == ["p10 calibrations", "p50 calibrations", "errors %"]
+    assert list(found.frame["measure"]) == ["p10 calibrations", "p50 calibrations", "tail calibrations", "errors %"]
+    assert found.headline().endswith("; the tail was not judged: two days are not compared by it; compare the two live")
 
 
 def test_a_slower_server_on_a_faster_machine_is_a_regression() -> None:
@@ -282,6 +328,43 @@ def test_a_slower_server_on_a_faster_machine_is_a_regression() -> None:
     assert found.verdict is Verdict.REGRESSION
     assert "p10 is 1.3" in found.headline()
     assert "p50 is 1.3" in found.headline()
+
+
+def test_a_slow_end_that_became_much_longer_holds_up_the_verdict_on_stored_loads() -> None:
+    steady = arm(2)
+    stalling = replace(steady, latency_ms=np.where(steady.block % 15 < 3, steady.latency_ms + 200, steady.latency_ms))
+    turns = (steady, arm(1_002, factor=0.25))
+    quiet = replace(HONESTY, foreign_share=0.0)
+    held = baseline_of(stalling, CONDITIONS, quiet, turns=turns, calibration_identity="one", processes=3)
+    found = compare_stored(stored(1), held)
+    assert (found.verdict, found.exit_code) == (Verdict.NOT_ENOUGH, 4)
+    assert "tail: the slow end is " in found.headline()
+    assert finding(found, "tail").decides
+    assert compare_stored(held, stored(1)).ok
+
+
+def test_a_gate_that_always_judges_the_tail_decides_nothing_about_stored_loads() -> None:
+    always, never = (
+        compare_stored(stored(1), stored(2), settings=GateSettings(judge_tail=how))
+        for how in ("always", "never")  # type: ignore[arg-type]
+    )
+    assert (always.verdict, never.verdict) == (Verdict.NOT_ENOUGH, Verdict.NO_REGRESSION)
+    assert "compare the two live" in always.headline()
+    assert "tail" not in str(never.frame)
+
+
+def test_operations_that_a_stored_load_dropped_hold_up_the_verdict() -> None:
+    whole, dropping = stored(1), stored(2)
+    found = compare_stored(whole, replace(dropping, honesty=replace(dropping.honesty, dropped=200, offered=600)))
+    assert found.verdict is Verdict.NOT_ENOUGH
+    assert "33.3% of the operations never began" in found.headline()
+
+
+def test_a_stored_load_that_was_too_short_is_named() -> None:
+    found = compare_stored(stored(1, seconds=0.5), stored(2, factor=2), names=("old.json", "new"))
+    assert found.verdict is Verdict.NOT_ENOUGH
+    assert "of too few calls: measure old.json again, for longer" in found.headline()
+    assert found.needed_s is None
 
 
 def test_errors_of_stored_loads_are_compared_too() -> None:

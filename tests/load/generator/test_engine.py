@@ -3,8 +3,10 @@
 import asyncio
 import json
 import math
+import selectors
 from collections import Counter
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcp_workbench.load.generator import engine as engine_module
 from mcp_workbench.load.generator.answers import OK, OUTCOMES, TRANSPORT_ERROR
 from mcp_workbench.load.generator.call import Call, Request
 from mcp_workbench.load.generator.engine import BlockBooks, Engine
@@ -25,14 +28,52 @@ BEFORE_SENT = -1.0
 """For a wire: the call has ended before whoever sends it goes on."""
 
 
+class InventedTime(selectors.SelectSelector):
+    """Time that jumps to what is due next: a machine that pauses, or is slow, takes none of it."""
+
+    TURN_NS = 1_000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_ns = 1_000_000_000
+
+    def monotonic_ns(self) -> int:
+        return self.now_ns
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        assert timeout is not None, "nothing is left to happen"
+        # Each turn of the loop takes some time, or a loop that asks again and again would stand still.
+        self.now_ns += max(self.TURN_NS, math.ceil(timeout * 1e9))
+        return super().select(0)
+
+
+class InventedLoop(asyncio.SelectorEventLoop):
+    """A loop whose timers go by the invented time."""
+
+    def __init__(self, invented: InventedTime) -> None:
+        self._invented = invented
+        super().__init__(invented)
+
+    def time(self) -> float:
+        return self._invented.now_ns / 1e9
+
+
+@pytest.fixture
+def invented_time(monkeypatch: pytest.MonkeyPatch) -> InventedTime:
+    invented = InventedTime()
+    monkeypatch.setattr(engine_module, "time", SimpleNamespace(monotonic_ns=invented.monotonic_ns))
+    return invented
+
+
 class LoopWire:
     """A wire that ends at this process's own loop."""
 
     def __init__(self, answering: Answering) -> None:
         self.pid: int | None = None
-        self.opened = 0
+        self.reopened = 0
         self.asked: list[dict[str, Any]] = []
         self.given_up: list[int] = []
+        self.came_late = 0
         self.engine: Engine | None = None
         self._answering = answering
 
@@ -52,10 +93,15 @@ class LoopWire:
         if after_s == BEFORE_SENT:
             self.engine.ended(call, outcome, code, b"{}", message)
         elif after_s is not None:
-            asyncio.get_running_loop().call_later(after_s, self.engine.ended, call, outcome, code, b"{}", message)
+            asyncio.get_running_loop().call_later(after_s, self._answer, call, outcome, code, message)
 
     def give_up(self, call: Call) -> None:
         self.given_up.append(call.id)
+
+    def _answer(self, call: Call, outcome: int, code: str, message: dict[str, Any]) -> None:
+        assert self.engine is not None
+        self.came_late += call.id in self.given_up
+        self.engine.ended(call, outcome, code, b"{}", message)
 
 
 class Made:
@@ -89,7 +135,13 @@ def single(name: str = "make", weight: float = 1.0, **arguments: Any) -> Operati
     return Operation(name, weight, (Step(name, (arguments,)),))
 
 
-def load(answering: Answering, *blocks: Block, operations: tuple[Operation, ...] = (single(),), **more: Any) -> Made:
+def load(
+    answering: Answering,
+    *blocks: Block,
+    operations: tuple[Operation, ...] = (single(),),
+    invented: InventedTime | None = None,
+    **more: Any,
+) -> Made:
     async def made() -> Made:
         wire, ledger = LoopWire(answering), Ledger(0)
         arms = (Arm("x", WirePlan("stdio", "2026-07-28"), operations),) * (1 + max(block.arm for block in blocks))
@@ -97,7 +149,9 @@ def load(answering: Answering, *blocks: Block, operations: tuple[Operation, ...]
         await engine.run(lambda _: None)
         return Made(ledger, engine.books, wire)
 
-    return asyncio.run(made())
+    factory = None if invented is None else lambda: InventedLoop(invented)
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(made())
 
 
 @settings(max_examples=10)
@@ -176,22 +230,25 @@ def test_a_call_without_an_answer_is_given_up_after_the_timeout_and_not_before()
     assert {*made.outcomes()} == {"timeout"}
 
 
-def test_an_answer_that_comes_after_the_timeout_counts_for_nothing() -> None:
-    made = load(lambda _: (0.08, OK, "", None), Block(0, 0.15, None, 1), timeout_s=0.03)
-    assert {*made.outcomes()} == {"timeout"}
-    assert len(made) == len(made.wire.asked)
+def test_an_answer_that_comes_after_the_timeout_counts_for_nothing(invented_time: InventedTime) -> None:
+    made = load(lambda _: (0.08, OK, "", None), Block(0, 0.15, None, 1), timeout_s=0.03, invented=invented_time)
+    assert made.outcomes() == {"timeout": len(made.wire.asked)}
+    # Answers to the first calls came while later ones were waited for.
+    assert 0 < made.wire.came_late < len(made)
 
 
-def test_each_user_of_a_closed_load_waits_for_its_answer() -> None:
-    made = load(lambda _: (0.004, OK, "", None), Block(0, 0.05, None, 5))
+def test_each_user_of_a_closed_load_waits_for_its_answer(invented_time: InventedTime) -> None:
+    made = load(lambda _: (0.004, OK, "", None), Block(0, 0.05, None, 5), invented=invented_time)
     assert made.books[0].peak_in_flight == 5
-    assert 5 < len(made) <= 5 * 13
-    assert (made.column["end_ns"] - made.column["start_ns"] >= 0.003e9).all()
+    # At 0, 4, ..., 48 ms.
+    assert len(made) == 5 * 13
+    assert (made.column["end_ns"] - made.column["start_ns"] >= 0.004e9).all()
 
 
-def test_users_whose_server_is_gone_take_a_breath() -> None:
-    made = load(lambda _: (0.0, TRANSPORT_ERROR, "connection_refused", None), Block(0, 0.12, None, 4))
-    assert 4 < len(made) <= 4 * 3
+def test_users_whose_server_is_gone_take_a_breath(invented_time: InventedTime) -> None:
+    gone = (0.0, TRANSPORT_ERROR, "connection_refused", None)
+    made = load(lambda _: gone, Block(0, 0.12, None, 4), invented=invented_time)
+    assert len(made) == 4 * 3
     assert {*made.outcomes()} == {"transport_error"}
 
 
@@ -243,10 +300,10 @@ def test_a_flow_ends_where_an_answer_lacks_what_it_needs() -> None:
     assert not (made.column["step"] == 2).any()
 
 
-def test_a_flow_that_cannot_begin_does_not_spin() -> None:
+def test_a_flow_that_cannot_begin_does_not_spin(invented_time: InventedTime) -> None:
     lost = Operation("lost", 1.0, (Step("make", ({"id": "${unique.number}"},)),))
-    made = load(at_once, Block(0, 0.12, None, 2), operations=(lost,))
-    assert 2 < len(made) <= 2 * 3
+    made = load(at_once, Block(0, 0.12, None, 2), operations=(lost,), invented=invented_time)
+    assert len(made) == 2 * 3
     assert made.wire.asked == []
 
 
@@ -267,16 +324,19 @@ def test_a_load_that_is_stopped_begins_nothing_more_and_says_what_it_left() -> N
     assert blocks == 1
 
 
-def test_a_server_that_stopped_to_answer_costs_no_timeout_for_each_block() -> None:
-    made = load(never, *(Block(0, 0.01, 100.0, None),) * 30, timeout_s=0.04, arrivals="constant")
-    waited_ns = sum(max(0, book.ended_ns - book.meant_end_ns) for book in made.books[:-1])
-    assert 3 <= len(made.books) < 30
-    assert waited_ns <= 0.3e9
+def test_a_server_that_stopped_to_answer_costs_no_timeout_for_each_block(invented_time: InventedTime) -> None:
+    blocks = (Block(0, 0.01, 100.0, None),) * 30
+    made = load(never, *blocks, timeout_s=0.04, arrivals="constant", invented=invented_time)
+    waited_ns = np.cumsum([book.ended_ns - book.meant_end_ns for book in made.books])
+    # 30 ms or a little more after each block, until it is more than the 300 ms that were planned.
+    assert 7 <= len(made.books) <= 10
+    assert waited_ns[-2] <= 0.3e9 < waited_ns[-1]
 
 
-def test_what_a_warm_up_waits_for_leaves_out_no_measured_block() -> None:
+def test_what_a_warm_up_waits_for_leaves_out_no_measured_block(invented_time: InventedTime) -> None:
     warm_ups = (Block(0, 0.01, 100.0, None, "warm-up"),) * 6
-    made = load(never, *warm_ups, *(Block(0, 0.01, 100.0, None),) * 10, timeout_s=0.04, arrivals="constant")
+    measured = (Block(0, 0.01, 100.0, None),) * 10
+    made = load(never, *warm_ups, *measured, timeout_s=0.04, arrivals="constant", invented=invented_time)
     assert len(warm_ups) < len(made.books) < 16
 
 

@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -19,6 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from mcp.shared.inbound import mcp_param_headers
 
 from mcp_workbench.errors import UnreachableError
 from mcp_workbench.load.generator.answers import GENERATOR_NO_SOCKETS, NAME_NOT_FOUND
@@ -139,6 +141,62 @@ def test_no_message_repeats_what_may_be_secret_in_an_address() -> None:
         asyncio.run(_asked("/mcp?key=secret", lambda path: f"{path}0", user="ada:secret@"))
     assert "secret" not in str(caught.value)
     assert re.match(r"http://127\.0\.0\.1:\d+/mcp answered with HTTP 307", str(caught.value))
+
+
+def request_headers(wire: Wire, arguments: dict[str, Any] | None = None) -> list[tuple[str, str]]:
+    """Return the headers of a request for the tool "a", in their order."""
+    before, _ = HttpWire(wire, lambda *_: None).request("a", arguments or {})
+    lines = before.partition(b"\r\n\r\n")[0].decode("ascii").split("\r\n")[1:]
+    return [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+
+
+@pytest.mark.parametrize("name", ["Host", "host", "HOST"])
+def test_a_host_of_the_users_own_is_sent_alone(name: str) -> None:
+    sent = request_headers(Wire("http", "2026-07-28", "http://127.0.0.1:1/mcp", {name: "shop.example"}))
+    assert [value for each, value in sent if each.lower() == "host"] == ["shop.example"]
+
+
+@pytest.mark.parametrize(
+    "name", ["content-length", "CONTENT-TYPE", "accept", "mcp-protocol-version", "mcp-method", "mcp-param-city"]
+)
+def test_what_the_protocol_demands_is_sent_once_whatever_the_users_headers(name: str) -> None:
+    plain = Wire(
+        "http",
+        "2026-07-28",
+        "http://127.0.0.1:1/mcp",
+        tool_headers={"a": {"Mcp-Method": "tools/call"}},
+        argument_headers={"a": {"Mcp-Param-City": ["city"]}},
+    )
+    mine = request_headers(plain, {"city": "Bern"})
+    assert name.lower() in [each.lower() for each, _ in mine]
+    assert request_headers(replace(plain, headers={name: "wrong"}), {"city": "Bern"}) == mine
+
+
+PLACES = {("value",): "Value", ("deep", "er"): "Deeper", ("other",): "Other"}
+HEADERS = {"Mcp-Param-Value": ["value"], "Mcp-Param-Deeper": ["deep", "er"], "Mcp-Param-Other": ["other"]}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *({"value": text} for text in ("Bern", "", " ", "a b", " a", "a\t", "a\nb", "Zürich", "☃", "\x7f", "~")),
+        *({"value": text} for text in ("=?base64?YQ==?=", "=?base64??=", "=?base64?=", "x=?base64?YQ==?=")),
+        *({"value": number} for number in (0, -7, 10**30, 1.0, 0.1, 1e300, True, False)),
+        *({"value": nothing} for nothing in (None, [], {}, ["Bern"])),
+        *({"deep": deep} for deep in ({"er": "x"}, {"er": None}, {}, [], "er", None)),
+        {},
+        {"value": "ä", "deep": {"er": 3}, "other": False, "more": "x"},
+    ],
+)
+def test_headers_repeat_arguments_as_the_sdks_client_sends_them(arguments: dict[str, Any]) -> None:
+    wire = Wire("http", "2026-07-28", "http://127.0.0.1:1/mcp", argument_headers={"a": HEADERS})
+    sent = {name: value for name, value in request_headers(wire, arguments) if name.startswith("Mcp-Param-")}
+    assert sent == mcp_param_headers(PLACES, arguments)
+
+
+def test_half_of_a_surrogate_pair_in_a_repeated_argument_ends_no_load() -> None:
+    wire = Wire("http", "2026-07-28", "http://127.0.0.1:1/mcp", argument_headers={"a": HEADERS})
+    assert ("Mcp-Param-Value", "=?base64?7aCA?=") in request_headers(wire, {"value": "\ud800"})
 
 
 @pytest.fixture
