@@ -110,7 +110,8 @@ class _Heap:
     def set_aside(self) -> Iterator[None]:
         """Keep the garbage collector from what is there now, for as long as a load lasts; on one thread only."""
         if not self._loads and not gc.get_freeze_count():
-            gc.collect()
+            # Of what is young only: what is old has been searched before, and will be again.
+            gc.collect(1)
             gc.freeze()
             self._mine = True
         self._loads += 1

@@ -55,11 +55,11 @@ def test_a_candidate_that_is_many_times_as_slow_ends_the_command_with_1(run: Any
     gate = tmp_path / "gate.yaml"
     gate.write_text("least_pairs: 2\nleast_calls: 10\njudge_tail: never\n")
     quick, slow = sleeping(script, 0.001, 0.001, "quick"), sleeping(script, 0.05, 0.05, "slow")
-    words = ("--tool", "sleep", "--concurrency", "2", "--duration", "0.6", "--warm-up", "0.05", "--starts", "2")
+    words = ("--tool", "sleep", "--concurrency", "2", "--duration", "0.6", "--warm-up", "0.05", "--starts", "1")
     code, out, err = run("compare", quick, slow, *words, "--gate", str(gate))
     assert (code, err) == (1, "")
     assert out.startswith("regression: p50 is ")
-    assert "2 processes against 2; stdio, own process" in out
+    assert "1 process against 1; stdio, own process" in out
     assert "How it was measured" in out
 
 

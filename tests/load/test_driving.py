@@ -363,7 +363,7 @@ def test_a_server_in_the_generator_may_print(tmp_path: Path) -> None:
 
 BUSY = """
 import sys, time
-while time.process_time() < 1.0: pass
+while time.process_time() < 1.5: pass
 print("done", flush=True)
 sys.stdin.read()
 """
@@ -380,6 +380,7 @@ def test_what_this_process_has_started_is_not_its_servers_work() -> None:
     assert before_s is not None
     assert after_s is not None
     assert its_s is not None
+    # Systems count it in hundredths, by samples.
     assert 1.0 <= its_s <= times.user + times.system
     # This process waited for it.
     assert after_s - before_s < its_s / 2
