@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mcp_workbench.cli.load import (
+from mcp_workbench.cli.load_options import (
     ArgumentsText,
     ConnectTimeout,
     ContractFile,

@@ -9,12 +9,33 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from mcp_workbench.cli.load_options import (
+    ArgumentsText,
+    ArrivalsWord,
+    CallTimeout,
+    CompareThresholds,
+    Concurrency,
+    ConnectTimeout,
+    ContractFile,
+    Duration,
+    JunitFile,
+    MaxInFlight,
+    Rate,
+    Seed,
+    Thresholds,
+    Tool,
+    WarmUp,
+    WorkloadFile,
+    load_words,
+    read_called,
+    read_workload_words,
+    refuse_no_load,
+)
 from mcp_workbench.cli.terminal import (
     TARGET_FORMS,
     UNDECIDED,
@@ -23,7 +44,6 @@ from mcp_workbench.cli.terminal import (
     TargetWord,
     complain,
     opened,
-    read_json,
     say,
     say_table,
     write_text,
@@ -33,89 +53,7 @@ from mcp_workbench.untrusted import one_line
 
 if TYPE_CHECKING:
     from mcp_workbench.load.baselines.baseline import Baseline
-    from mcp_workbench.load.options import LoadOptions
-    from mcp_workbench.load.workloads.workload import Workload
 
-
-class Arrivals(StrEnum):
-    """How the starts of an open load are spread."""
-
-    POISSON = "poisson"
-    CONSTANT = "constant"
-
-
-Tool = Annotated[str | None, typer.Option("--tool", metavar="TOOL", help="The tool to call.")]
-ArgumentsText = Annotated[
-    str | None,
-    typer.Option(
-        "--args",
-        metavar="JSON",
-        help="Its arguments: a JSON object, a list of several to draw from, a file of them (*.jsonl, *.json), "
-        "`examples` of the contract, or `generated` from the input schema.",
-        show_default="{}",
-    ),
-]
-WorkloadFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--workload", metavar="FILE", help="A mix of tools and flows, instead of --tool: YAML, as in data/workloads."
-    ),
-]
-ContractFile = Annotated[Path | None, typer.Option("--contract", metavar="FILE", help="Where examples come from.")]
-Rate = Annotated[
-    float | None,
-    typer.Option("--rate", metavar="R", help="Open load: calls a second, whether or not earlier ones have ended."),
-]
-Concurrency = Annotated[
-    int | None,
-    typer.Option("--concurrency", metavar="N", help="Closed load instead: users who wait for each answer."),
-]
-Duration = Annotated[
-    float | None, typer.Option("--duration", metavar="SECONDS", help="How long is measured.", show_default="10")
-]
-WarmUp = Annotated[
-    float | None,
-    typer.Option("--warm-up", metavar="SECONDS", help="Called before, and in no figure.", show_default="1"),
-]
-ArrivalsWord = Annotated[
-    Arrivals | None, typer.Option("--arrivals", help="How calls of an open load are spread.", show_default="poisson")
-]
-CallTimeout = Annotated[
-    float | None,
-    typer.Option("--call-timeout", metavar="SECONDS", help="When a call of the load is given up.", show_default="10"),
-]
-MaxInFlight = Annotated[
-    int | None,
-    typer.Option("--max-in-flight", metavar="N", help="Unanswered calls; beyond it they drop.", show_default="512"),
-]
-Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Of all that is drawn.", show_default="0")]
-Thresholds = Annotated[
-    Path | None,
-    typer.Option(
-        "--gate",
-        metavar="THRESHOLDS",
-        help="What counts as a regression, and limits: YAML, as in data/gates.",
-        show_default="built in",
-    ),
-]
-CompareThresholds = Annotated[
-    Path | None,
-    typer.Option(
-        "--gate",
-        metavar="THRESHOLDS",
-        help="What counts as a regression: YAML, as in data/gates; its limits are for `gate`.",
-        show_default="built in",
-    ),
-]
-ConnectTimeout = Annotated[
-    float,
-    typer.Option(
-        "--timeout", metavar="SECONDS", help="For connecting and listing; calls of the load have --call-timeout."
-    ),
-]
-JunitFile = Annotated[
-    Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there, a test case per measure.")
-]
 # Columns that a terminal has no room for; they are in the file, and in --json.
 _TOO_WIDE = ["lowest error rate", "highest error rate", "p90 ms", "p99.9 ms", "service p50 ms", "service p99 ms"]
 _SIDE = f"A baseline (*.json), or a target, which is called. {TARGET_FORMS}"
@@ -174,8 +112,8 @@ def baseline(
     from mcp_workbench.load.options import read_load
 
     called = read_called(tool, arguments, workload)
-    load = _load(rate, concurrency, duration, warm_up, arrivals, call_timeout, max_in_flight, starts, seed)
-    _refuse_no_load(load)
+    load = load_words(rate, concurrency, duration, warm_up, arrivals, call_timeout, max_in_flight, starts, seed)
+    refuse_no_load(load)
     read_load(load)
     book = None if contract is None else read_book(contract)
     if output is not None:
@@ -240,15 +178,15 @@ def compare(
     from mcp_workbench.load.comparing import baseline_file
     from mcp_workbench.load.comparisons.gate import read_gate
 
-    called = _workload(tool, arguments, workload)
-    load = _load(rate, concurrency, duration, warm_up, arrivals, call_timeout, max_in_flight, starts, seed)
+    called = read_workload_words(tool, arguments, workload)
+    load = load_words(rate, concurrency, duration, warm_up, arrivals, call_timeout, max_in_flight, starts, seed)
     files = [baseline_file(word) for word in (first, second)]
     if None not in files and (called or load):
         raise UsageError("two baselines are compared as they were measured; leave out what says how a target is called")
     if None in files and called is None:
         raise UsageError("nothing says what is called; a target needs --tool TOOL (and its --args), or --workload FILE")
     if files == [None, None]:
-        _refuse_no_load(load)
+        refuse_no_load(load)
     settings = read_gate(thresholds)
     if junit is not None:
         _refuse_place(junit)
@@ -330,83 +268,6 @@ def trend(
 
 
 LOAD_COMMANDS: Final[tuple[Callable[..., None], ...]] = (baseline, compare, gate, trend)
-
-
-def read_called(tool: str | None, arguments: str | None, file: Path | None) -> Workload:
-    """Return what is to be called, as the options say it.
-
-    Raises:
-        UsageError: they do not say it, or twice.
-        FileError: the workload's file is not what it should be.
-    """
-    called = _workload(tool, arguments, file)
-    if called is None:
-        raise UsageError("nothing says what is called; give --tool TOOL (and its --args), or --workload FILE")
-    return called
-
-
-def _workload(tool: str | None, arguments: str | None, file: Path | None) -> Workload | None:
-    from mcp_workbench.load.workloads.workload import one_call, read_workload
-
-    if file is not None:
-        if tool is not None or arguments is not None:
-            raise UsageError(
-                "--workload and --tool both say what is called; give --workload alone, or --tool with its --args"
-            )
-        return read_workload(file)
-    if tool is None:
-        if arguments is not None:
-            raise UsageError("--args are those of a tool; give --tool, too")
-        return None
-    return one_call(tool, _arguments(arguments))
-
-
-def _arguments(text: str | None) -> Any:
-    from mcp_workbench.load.workloads.argument_files import FILE_ENDINGS
-    from mcp_workbench.load.workloads.workload import EXAMPLES, GENERATED
-
-    if text is None or text in (EXAMPLES, GENERATED) or text.endswith(FILE_ENDINGS):
-        return text
-    read = read_json(text)
-    if not isinstance(read, dict | list):
-        raise UsageError(f"--args is a JSON {type(read).__name__}; write an object, or a list of objects")
-    return read
-
-
-def _load(
-    rate: float | None,
-    concurrency: int | None,
-    duration: float | None,
-    warm_up: float | None,
-    arrivals: Arrivals | None,
-    call_timeout: float | None,
-    max_in_flight: int | None,
-    starts: int | None,
-    seed: int | None,
-) -> LoadOptions:
-    if rate is not None and concurrency is not None:
-        raise UsageError("--rate makes an open load and --concurrency a closed one; give one of them")
-    said = {
-        "rate": rate,
-        "users": concurrency,
-        "duration": duration,
-        "warm_up": warm_up,
-        "arrivals": None if arrivals is None else arrivals.value,
-        "timeout": call_timeout,
-        "max_in_flight": max_in_flight,
-        "starts": starts,
-        "seed": seed,
-    }
-    load: Any = {name: value for name, value in said.items() if value is not None}
-    return load  # type: ignore[no-any-return]
-
-
-def _refuse_no_load(load: LoadOptions) -> None:
-    if "rate" not in load and "users" not in load:
-        raise UsageError(
-            "nothing says how hard is called; give --rate R (calls a second, whatever the server does) or "
-            "--concurrency N (users who wait for answers)"
-        )
 
 
 def _refuse_place(output: Path) -> None:

@@ -90,7 +90,7 @@ class Run:
         beats: the clocks, ten times a second.
         codes: the words for the numbers of the column ``code``.
         samples: answers that were kept whole, each with its block and its tool.
-        reconnected: for each arm, how many connections were opened while it ran.
+        reconnected: for each arm, how many connections took the place of one that was lost while it was measured.
         server_cpu: what the servers and others did meanwhile.
     """
 

@@ -41,7 +41,7 @@ class Honesty:
             (Little's law); 1 where the books are right.
         sampled: how many answers were held against the protocol and the tool's output schema in full.
         sampled_wrong: how many of these did not fit.
-        reconnected: how many connections had to be opened while it was measured.
+        reconnected: how many connections took the place of one that was lost while it was measured.
         versions: of Python, the SDK and the workbench.
         machine: system, kind of machine, number of cores.
         void: why the figures mean nothing; empty if they do.

@@ -11,8 +11,9 @@ from mcp_workbench.kernel.connection import Connection
 from mcp_workbench.load.baselines.conditions import Conditions
 from mcp_workbench.load.baselines.honesty import Honesty
 from mcp_workbench.load.baselines.honesty_words import honesty_words
+from mcp_workbench.load.capacities.climbing import climb
 from mcp_workbench.load.capacities.knee import FEW_CALLS, Knee, Stage, rate_words
-from mcp_workbench.load.capacities.ramp import Ramp, RampSettings, climb
+from mcp_workbench.load.capacities.ramp import Ramp, RampSettings
 from mcp_workbench.load.measuring import first_call
 from mcp_workbench.load.preparing import prepared
 from mcp_workbench.load.workloads.resolving import Resolved, resolve

@@ -17,15 +17,9 @@ from mcp_workbench import UnreachableError, UsageError, Workbench
 from mcp_workbench.load.capacities import capacity_prices as capacity_prices_module
 from mcp_workbench.load.capacities.capacity import Capacity, capacity_of
 from mcp_workbench.load.capacities.capacity_prices import CapacityPrices, acapacity_prices, capacity_prices
+from mcp_workbench.load.capacities.climbing import read_bursts, read_stages, unfinished, wanted_next
 from mcp_workbench.load.capacities.knee import SLICES, Stage, find_knee
-from mcp_workbench.load.capacities.ramp import (
-    Ramp,
-    RampSettings,
-    read_bursts,
-    read_stages,
-    unfinished,
-    wanted_next,
-)
+from mcp_workbench.load.capacities.ramp import Ramp, RampSettings
 from mcp_workbench.load.measured import OUTCOMES
 from mcp_workbench.load.plan import Arm, Block, Operation, Plan, Step, Wire
 from mcp_workbench.load.preparing import Prepared
