@@ -111,7 +111,8 @@ def better_by(found: Comparison) -> list[str]:
         if each.measure in bounds
         and each.verdict is Verdict.NO_REGRESSION
         and each.change is not None
-        and each.change.high < bounds[each.measure]
+        # As far down as the lower bound, upwards: what would be that bound if the two changed places.
+        and each.change.estimate**2 / max(each.change.low, 1e-9) < bounds[each.measure]
     ]
 
 
@@ -162,8 +163,9 @@ def prove(case: str, count: int, quiet_only: bool) -> bool:
         counted[loaded] += hit
         p50 = next(each for each in found.findings if each.measure == "p50")
         ratios.append(p50.change.estimate if p50.change is not None else float("nan"))
-        if case in ALIKE and verdict != "no regression":
+        if verdict != "no regression" if case in ALIKE else not hit:
             told = found.headline() if verdict == found.verdict else f"{verdict}; {found.headline()}"
+            told += "".join(f"; {each.words}" for each in found.findings if each.measure in ("p10", "p50", "tail"))
             print(f"    pair {number}{' (loaded)' if loaded else ''}: {told}", flush=True)
     share = sum(counted.values()) / count
     what, bound = BOUNDS[case]

@@ -192,6 +192,7 @@ class Comparison(Report):
             "seconds": self.seconds,
             "processes": list(self.processes),
             "confidence": self.settings.confidence,
+            "alarm_confidence": self.settings.alarm_confidence,
             "failed": {outcome.value: [mine, theirs] for outcome, mine, theirs in self.outcomes},
             "words": [each.words for each in self.findings],
             "honesty": [each.to_dict() for each in self.honesty],
@@ -351,10 +352,10 @@ def _of_tools(baseline: Calls, candidate: Calls, settings: GateSettings, whole: 
         return
     frequent = sorted(both, key=lambda name: -int(np.count_nonzero(baseline.tool == baseline.tools.index(name))))
     judged = frequent[:_JUDGED_TOOLS]
-    strict = settings.model_copy(
-        update={name: 1 - (1 - getattr(settings, name)) / len(judged) for name in ("confidence", "error_confidence")}
-    )
-    bounds, confidence = replace(whole, confidence=strict.confidence), strict.error_confidence
+    doubts = ("confidence", "alarm_confidence", "error_confidence")
+    strict = settings.model_copy(update={name: 1 - (1 - getattr(settings, name)) / len(judged) for name in doubts})
+    bounds = replace(whole, confidence=strict.confidence, alarm_confidence=strict.alarm_confidence)
+    confidence = strict.error_confidence
     seconds = min(baseline.seconds, candidate.seconds)
     for name in judged:
         mine, theirs = baseline.of_tool(name), candidate.of_tool(name)

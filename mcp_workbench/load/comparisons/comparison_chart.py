@@ -45,7 +45,8 @@ def comparison_chart(comparison: Comparison) -> Chart:
     axes.axvline(margin, color="0.3", linewidth=0.8, linestyle="--", label=f"tolerated for p50: {margin:g}")
     axes.set_yticks(range(len(drawn)), [label(each.title) for each in drawn])
     axes.set_ylim(max(len(drawn), 1) - 0.5, -0.5)
-    axes.set_xlabel(f"ratio of latencies (candidate / baseline), {comparison.settings.confidence:.0%} interval")
+    sure = next((each.change.confidence for each in drawn if each.change is not None), comparison.settings.confidence)
+    axes.set_xlabel(f"ratio of latencies (candidate / baseline), {sure:.0%} interval")
     axes.set_ylabel("measure")
     names = f"{one_line(comparison.names[1], 30)} against {one_line(comparison.names[0], 30)}"
     axes.set_title(label(f"{names}: {comparison.verdict}"))

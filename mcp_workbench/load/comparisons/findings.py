@@ -81,7 +81,8 @@ class Bounds:
         margin: what is tolerated.
         found: what "no regression" rules out.
         luck: what the blocks cannot show.
-        confidence: of the interval.
+        confidence: of the interval's upper bound, with half of the doubt: "no regression" rests on it.
+        alarm_confidence: the same of the lower bound, on which a regression rests.
         least_calls: fewer calls of an arm decide nothing.
         least_pairs: fewer pairs of blocks decide nothing.
         instead: what to do where more seconds would not help, in words.
@@ -92,6 +93,7 @@ class Bounds:
     found: float
     luck: Luck
     confidence: float
+    alarm_confidence: float
     least_calls: int
     least_pairs: int
     instead: str = MORE_PROCESSES
@@ -110,6 +112,7 @@ def p50_bounds(settings: GateSettings, luck: Luck) -> Bounds:
         settings.p50_found,
         luck,
         settings.confidence,
+        settings.alarm_confidence,
         settings.least_calls,
         settings.least_pairs,
     )
@@ -122,6 +125,7 @@ def tail_bounds(settings: GateSettings, luck: Luck) -> Bounds:
         settings.tail_found,
         luck,
         settings.confidence,
+        settings.alarm_confidence,
         settings.tail_least_calls,
         settings.least_pairs,
     )
@@ -151,7 +155,7 @@ def judged_ratio(
     if ratio is None:
         words = f"{measure}: one of the two has no calls that ended well"
         return Finding(measure, tool, None, None, None, Verdict.NOT_ENOUGH, decides, words)
-    change = ratio.interval(bounds.confidence, bounds.luck)
+    change = ratio.interval(bounds.confidence, bounds.luck, bounds.alarm_confidence)
     few = max(bounds.least_calls / max(calls, 1), bounds.least_pairs / ratio.pairs)
     needed_s: float | None = None
     margin, found = math.log(bounds.margin), math.log(bounds.found)
@@ -163,8 +167,12 @@ def judged_ratio(
         verdict = Verdict.NO_REGRESSION
     else:
         verdict = Verdict.NOT_ENOUGH
-        room = max(found - ratio.log_ratio, ratio.log_ratio - margin)
-        needed_s = needed_seconds(ratio, seconds, room, bounds.confidence, bounds.luck)
+        ways = (
+            (found - ratio.log_ratio, bounds.confidence),
+            (ratio.log_ratio - margin, bounds.alarm_confidence),
+        )
+        more_s = [needed_seconds(ratio, seconds, room, level, bounds.luck) for room, level in ways if room > 0]
+        needed_s = min((each for each in more_s if each is not None), default=None)
     needed = needed_words(needed_s, bounds.instead)
     if few > 1 and bounds.few:
         needed, needed_s = bounds.few, None

@@ -97,11 +97,18 @@ class LogRatio:
         degrees = min(self.pairs - 1, luck.degrees)
         return student_quantile(confidence, degrees) * math.hypot(self.standard_error, luck.sd)
 
-    def interval(self, confidence: float, luck: Luck | None = None) -> Interval:
-        """Return the ratio and between what it lies; see :meth:`spread`."""
-        spread = self.spread(confidence, luck)
-        low, high = self.log_ratio - spread, self.log_ratio + spread
-        return Interval(math.exp(self.log_ratio), math.exp(low), math.exp(min(high, _ENDLESS)), confidence)
+    def interval(self, confidence: float, luck: Luck | None = None, below: float | None = None) -> Interval:
+        """Return the ratio and between what it lies.
+
+        Args:
+            confidence: as for :meth:`spread`.
+            luck: what the blocks cannot show.
+            below: the confidence for the lower bound, if it is another one.
+        """
+        down = self.spread(confidence if below is None else below, luck)
+        low, high = self.log_ratio - down, self.log_ratio + self.spread(confidence, luck)
+        whole = confidence if below is None else (confidence + below) / 2
+        return Interval(math.exp(self.log_ratio), math.exp(low), math.exp(min(high, _ENDLESS)), whole)
 
 
 def student_quantile(confidence: float, degrees: int) -> float:

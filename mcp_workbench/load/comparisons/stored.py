@@ -84,7 +84,8 @@ def compare_stored(
 
     def judged(measure: str, pair: tuple[Related | None, Related | None], foreign_sd: float, tool: str = "") -> Finding:
         bounds = p50_bounds(gate if not tool else strict, Luck(math.hypot(luck_sd, foreign_sd * other_work)))
-        bounds = replace(bounds, instead=instead, few=short)
+        # Its intervals are wide already: what runs of two days differ by is in them.
+        bounds = replace(bounds, alarm_confidence=bounds.confidence, instead=instead, few=short)
         calls = min(_well(each, tool) for each in (baseline, candidate))
         found = judged_ratio(measure, _ratio(*pair, count), calls, seconds, bounds, tool=tool)
         return replace(found, unit="calibrations")

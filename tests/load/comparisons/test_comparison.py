@@ -46,12 +46,26 @@ def test_quick_calls_that_take_longer_are_found_where_p50_is_noise() -> None:
 
 
 def test_calls_that_take_a_fifth_longer_are_a_regression_with_its_size() -> None:
-    found = [compared(arm(at), arm(at + 100, factor=1.2)) for at in range(8)]
+    found = [compared(arm(at), arm(at + 100, factor=1.2), processes=(3, 3)) for at in range(8)]
     assert Counter(each.verdict for each in found) == {Verdict.REGRESSION: 8}
     assert not found[0].ok
     assert found[0].exit_code == 1
     assert found[0].headline().startswith("regression: p50 is 1.2")
     assert " x the baseline's (1." in found[0].headline()
+    # Of one process each p50 cannot tell so little from luck, and the quick calls can.
+    alone = compared(arm(0), arm(100, factor=1.2))
+    assert alone.headline().startswith("regression: p10 is 1.2")
+
+
+def test_an_alarm_needs_to_be_surer_than_an_all_clear() -> None:
+    arms = arm(1), arm(2, factor=1.11)
+    careful, hasty = (compared(*arms, settings=GateSettings(alarm_confidence=sure)) for sure in (0.9999, 0.6))
+    assert [finding(each, "p50").verdict for each in (careful, hasty)] == [Verdict.NOT_ENOUGH, Verdict.REGRESSION]
+    changes = [finding(each, "p50").change for each in (careful, hasty)]
+    assert changes[0] is not None
+    assert changes[1] is not None
+    assert changes[0].low < changes[1].low
+    assert changes[0].high == changes[1].high
 
 
 def test_a_slower_tail_is_found_where_p50_is_the_same() -> None:
@@ -230,7 +244,7 @@ def test_one_slow_tool_among_others_is_found_and_named() -> None:
     assert finding(found, "p50", "find").verdict is not Verdict.REGRESSION
     # Three tools have three chances to be called slower by accident.
     confidences = [each.change.confidence for each in found.findings if each.tool and each.change is not None]
-    assert confidences == pytest.approx([1 - 0.10 / 3, 1 - 0.05 / 3] * 3)
+    assert confidences == pytest.approx([1 - 0.06 / 3, 1 - 0.05 / 3] * 3)
     assert "<b>" not in found._repr_html_()
 
 
