@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -172,8 +173,8 @@ class Run:
             place: for each call, which of them it is of.
             column: the columns of these calls.
         """
-        # Calls that were never sent are no throughput; see Calls.sent.
-        sent = np.flatnonzero((column["outcome"] != INVALID_OUTPUT) | (column["end_ns"] > column["start_ns"]))
+        # Calls that were never sent are no throughput.
+        sent = np.flatnonzero(were_sent(column))
         order = sent[np.argsort(place[sent], kind="stable")]
         bounds = np.searchsorted(place[order], np.arange(len(chosen) + 1))
         seconds = 0.0
@@ -202,6 +203,12 @@ class Run:
         answered = 1e9 * (count + missed) / (book.meant_end_ns - first_ns)
         # What a stall in the beginning held back comes all at once.
         return min(answered, 1e9 * len(end_ns) / (book.meant_end_ns - book.begun_ns))
+
+
+def were_sent(column: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+    """Return for each call of a run's columns whether it was sent; those of :attr:`Calls.sent` are the same."""
+    sent: NDArray[np.bool_] = (column["outcome"] != INVALID_OUTPUT) | (column["end_ns"] > column["start_ns"])
+    return sent
 
 
 def read_run(plan: Plan, folder: Path, server_cpu: ServerCpu) -> Run:

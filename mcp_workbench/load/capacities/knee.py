@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 
 from mcp_workbench.load.baselines.honesty import VOID_SHARE
 from mcp_workbench.load.measured import OK
-from mcp_workbench.load.run import Run
+from mcp_workbench.load.run import Run, were_sent
 
 TOLERATED: Final = 0.05
 """The share of what is offered that may be left undone when a stage is over."""
@@ -71,7 +71,8 @@ class Stage:
         void: whether the generator was the bottleneck.
         arrived: operations that were meant to begin, for each tenth of the stage.
         done: operations that ended well, for each tenth; what ended after the stage is in none.
-        latency_ms: of each call, from its intended start, in rising order.
+        ended_well: whether some call ended well, in time or not.
+        latency_ms: of each call that was sent, from its intended start, in rising order.
         tenth: in which tenth of the stage each of these calls was meant to begin.
     """
 
@@ -84,6 +85,7 @@ class Stage:
     void: bool
     arrived: Floats
     done: Floats
+    ended_well: bool
     latency_ms: Floats
     tenth: NDArray[np.int64]
 
@@ -91,11 +93,6 @@ class Stage:
     def offered_rate(self) -> float:
         """Operations a second that were really meant to begin."""
         return self.offered / self.seconds
-
-    @property
-    def ended_well(self) -> bool:
-        """Whether some call ended well, in time or not."""
-        return len(self.latency_ms) > self.failed
 
     @property
     def achieved(self) -> float:
@@ -264,7 +261,9 @@ def read_stage(run: Run, number: int, usual_s: Floats) -> Stage:
     done = _counted(column["end_ns"][ended_well] - book.begun_ns - usual_ns, length_ns)
     first = column["step"] == 0
     arrived = _counted(column["intended_ns"][first] - book.begun_ns, length_ns)
-    order = np.argsort(column["end_ns"] - column["intended_ns"])
+    latency_ns = column["end_ns"] - column["intended_ns"]
+    sent = np.flatnonzero(were_sent(column))
+    order = sent[np.argsort(latency_ns[sent])]
     share = _generator_share(run, number)
     in_process = run.plan.arms[block.arm].wire.kind == "in-process"
     return Stage(
@@ -279,7 +278,8 @@ def read_stage(run: Run, number: int, usual_s: Floats) -> Stage:
         # When dropped ones were meant to begin is not kept; they are spread evenly.
         arrived=arrived + (book.offered - float(arrived.sum())) / SLICES,
         done=done,
-        latency_ms=((column["end_ns"] - column["intended_ns"])[order] / 1e6).astype(np.float64),
+        ended_well=bool((column["outcome"] == OK).any()),
+        latency_ms=(latency_ns[order] / 1e6).astype(np.float64),
         tenth=_tenths(column["intended_ns"][order] - book.begun_ns, length_ns).clip(0, SLICES - 1),
     )
 

@@ -74,7 +74,7 @@ class GateSettings(_Part):
         confidence: of the intervals of latencies: the upper bound, on which "no regression" rests, holds with half of
             the doubt (0.90).
         alarm_confidence: the same of the lower bound, on which a regression rests where two targets take turns: several
-            measures may raise an alarm (0.98).
+            measures may raise an alarm (0.95).
         error_confidence: of the intervals of error rates (0.95).
         process_sd: the standard deviation between processes of the same code, for as long as they live, as the
             logarithm of p50 (0.05); it is assumed, and mended by what the processes do differ by.
@@ -111,7 +111,7 @@ class GateSettings(_Part):
     errors_found: _Share = Field(default=0.02, description="The greater share that no regression rules out.")
     stall_margin: _Share = Field(default=0.10, description="The longer share of waiting after turns that is tolerated.")
     confidence: _Confidence = Field(default=0.90, description="Of the upper bounds of latencies, 0.5 to 0.9999.")
-    alarm_confidence: _Confidence = Field(default=0.98, description="Of their lower bounds, 0.5 to 0.9999.")
+    alarm_confidence: _Confidence = Field(default=0.95, description="Of their lower bounds, 0.5 to 0.9999.")
     error_confidence: _Confidence = Field(default=0.95, description="Of the intervals of error rates, 0.5 to 0.9999.")
     process_sd: _Sd = Field(default=0.05, description="What processes of the same code differ by, as a logarithm.")
     quick_process_sd: _Sd = Field(default=0.03, description="The same for the quick calls.")

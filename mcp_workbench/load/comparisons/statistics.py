@@ -92,10 +92,15 @@ class LogRatio:
             confidence: of the whole interval, above 0 and below 1; each bound holds with half of the doubt.
             luck: what the blocks cannot show.
         """
-        if luck is None:
-            return student_quantile(confidence, self.pairs - 1) * self.standard_error
-        degrees = min(self.pairs - 1, luck.degrees)
-        return student_quantile(confidence, degrees) * math.hypot(self.standard_error, luck.sd)
+        sd = self.standard_error if luck is None else math.hypot(self.standard_error, luck.sd)
+        return student_quantile(confidence, self._degrees(luck)) * sd
+
+    def _degrees(self, luck: Luck | None) -> float:
+        """Return the degrees of freedom of both sources of noise together (Welch 1947; Satterthwaite 1946)."""
+        if self.pairs < 2 or luck is None or not luck.sd or not math.isfinite(self.standard_error):
+            return self.pairs - 1
+        share = self.standard_error**2 / (self.standard_error**2 + luck.sd**2)
+        return 1 / (share**2 / (self.pairs - 1) + (1 - share) ** 2 / luck.degrees)
 
     def interval(self, confidence: float, luck: Luck | None = None, below: float | None = None) -> Interval:
         """Return the ratio and between what it lies.
@@ -111,7 +116,7 @@ class LogRatio:
         return Interval(math.exp(self.log_ratio), math.exp(low), math.exp(min(high, _ENDLESS)), whole)
 
 
-def student_quantile(confidence: float, degrees: int) -> float:
+def student_quantile(confidence: float, degrees: float) -> float:
     """Return how many standard errors an interval reaches to either side; infinite without degrees of freedom."""
     from scipy.special import stdtrit
 

@@ -64,6 +64,7 @@ def invented(
         void=share >= 0.95,
         arrived=np.full(SLICES, rate * tenth_s),
         done=np.full(SLICES, well * tenth_s),
+        ended_well=failed < 10 * SLICES,
         latency_ms=np.full(10 * SLICES, p95_ms),
         tenth=np.repeat(np.arange(SLICES), 10),
     )
@@ -339,6 +340,24 @@ def test_each_kind_of_a_mix_may_end_as_much_later_than_the_stage_as_it_takes() -
     late = [(kind, step, begin_s, end_s + 2.0 * (kind == 0)) for kind, step, begin_s, end_s in calls]
     read_stages(mixed(late, stage), {"desk": ramp})
     assert ramp.stages[1].verdict(None) == "falls behind"
+
+
+def test_calls_that_were_never_sent_are_in_no_latency_of_a_stage() -> None:
+    stage = Block(0, 5.0, 4.0, None)
+    calls = [(1, step, at / 4 + 0.2 * step, at / 4 + 0.2 + 0.1 * step) for at in range(18) for step in (0, 1)]
+    run = mixed(calls, stage)
+    second = run.columns["step"] == 1
+    unsent = {
+        "outcome": np.where(second, OUTCOMES.index(Outcome.INVALID_OUTPUT), OUTCOMES.index(Outcome.OK)),
+        "end_ns": np.where(second, run.columns["start_ns"], run.columns["end_ns"]),
+    }
+    ramp = Ramp(READY, MIX, RampSettings())
+    read_stages(replace(run, columns=run.columns | unsent), {"desk": ramp})
+    (found,) = ramp.stages
+    assert (found.failed, len(found.latency_ms), len(found.tenth)) == (18, 18, 18)
+    assert found.percentile_ms(1) == pytest.approx(200.0)
+    assert found.ended_well
+    assert found.verdict(None) == "calls fail"
 
 
 def test_what_a_burst_achieves_is_what_ended_well() -> None:

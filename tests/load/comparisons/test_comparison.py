@@ -53,8 +53,8 @@ def test_calls_that_take_a_fifth_longer_are_a_regression_with_its_size() -> None
     assert found[0].headline().startswith("regression: p50 is 1.2")
     assert " x the baseline's (1." in found[0].headline()
     # Of one process each p50 cannot tell so little from luck, and the quick calls can.
-    alone = compared(arm(0), arm(100, factor=1.2))
-    assert alone.headline().startswith("regression: p10 is 1.2")
+    alone = compared(arm(0), arm(100, factor=1.16))
+    assert alone.headline().startswith("regression: p10 is 1.1")
 
 
 def test_an_alarm_needs_to_be_surer_than_an_all_clear() -> None:
@@ -244,7 +244,7 @@ def test_one_slow_tool_among_others_is_found_and_named() -> None:
     assert finding(found, "p50", "find").verdict is not Verdict.REGRESSION
     # Three tools have three chances to be called slower by accident.
     confidences = [each.change.confidence for each in found.findings if each.tool and each.change is not None]
-    assert confidences == pytest.approx([1 - 0.06 / 3, 1 - 0.05 / 3] * 3)
+    assert confidences == pytest.approx([1 - 0.075 / 3, 1 - 0.05 / 3] * 3)
     assert "<b>" not in found._repr_html_()
 
 

@@ -24,7 +24,6 @@ from mcp_workbench.load.comparisons.statistics import (
     bootstrap_ratios,
     needed_seconds,
     process_luck,
-    student_quantile,
 )
 from mcp_workbench.load.measured import Calls
 
@@ -124,11 +123,14 @@ def test_of_one_pair_nothing_is_sure() -> None:
 
 def test_what_blocks_cannot_show_makes_the_interval_wider() -> None:
     ratio = LogRatio(1.0, 1.1, math.log(1.1), 0.03, 30)
-    alone, with_luck = ratio.spread(0.9), ratio.spread(0.9, Luck(0.04))
-    assert with_luck / alone == pytest.approx(5 / 3)
-    assert student_quantile(0.9, 29) == pytest.approx(stats.t.ppf(0.95, 29))
-    guessed = ratio.spread(0.9, Luck(0.04, 4))
-    assert guessed / with_luck == pytest.approx(stats.t.ppf(0.95, 4) / stats.t.ppf(0.95, 29))
+    known, guessed = ratio.spread(0.9, Luck(0.04)), ratio.spread(0.9, Luck(0.04, 4))
+    assert ratio.spread(0.9) == pytest.approx(stats.t.ppf(0.95, 29) * 0.03)
+    # Welch's test of two samples whose means have these standard errors and degrees of freedom.
+    for spread, count in ((known, 1_000_000), (guessed, 5)):
+        welch = stats.ttest_ind_from_stats(
+            0, 0.03 * math.sqrt(30), 30, spread, 0.04 * math.sqrt(count), count, equal_var=False
+        )
+        assert welch.pvalue == pytest.approx(0.1, rel=1e-3)
 
 
 def test_processes_that_differ_make_a_ratio_less_sure_than_blocks_alone() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loop_wires import LoopWire
 
 from mcp_workbench.load.generator import engine as engine_module
 from mcp_workbench.load.generator.answers import OK, OUTCOMES, TRANSPORT_ERROR
@@ -65,24 +66,15 @@ def invented_time(monkeypatch: pytest.MonkeyPatch) -> InventedTime:
     return invented
 
 
-class LoopWire:
-    """A wire that ends at this process's own loop."""
+class AskedWire(LoopWire):
+    """A wire that keeps what it was asked, and answers as it is told."""
 
     def __init__(self, answering: Answering) -> None:
-        self.pid: int | None = None
-        self.reopened = 0
+        super().__init__()
         self.asked: list[dict[str, Any]] = []
         self.given_up: list[int] = []
         self.came_late = 0
-        self.engine: Engine | None = None
         self._answering = answering
-
-    async def open(self, users: int) -> None: ...
-
-    async def close(self) -> None: ...
-
-    def request(self, tool: str, arguments: dict[str, Any]) -> Request:
-        return tool.encode(), json.dumps(arguments).encode()
 
     def send(self, call: Call, request: Request) -> None:
         assert self.engine is not None
@@ -107,7 +99,7 @@ class LoopWire:
 class Made:
     """What a load has made: the ledger's columns, and the books."""
 
-    def __init__(self, ledger: Ledger, books: list[BlockBooks], wire: LoopWire) -> None:
+    def __init__(self, ledger: Ledger, books: list[BlockBooks], wire: AskedWire) -> None:
         self.column = {name: np.array(column) for name, column in ledger.columns.items()}
         self.codes = list(ledger.codes)
         self.books = books
@@ -143,7 +135,7 @@ def load(
     **more: Any,
 ) -> Made:
     async def made() -> Made:
-        wire, ledger = LoopWire(answering), Ledger(0)
+        wire, ledger = AskedWire(answering), Ledger(0)
         arms = (Arm("x", WirePlan("stdio", "2026-07-28"), operations),) * (1 + max(block.arm for block in blocks))
         engine = wire.engine = Engine(Plan(arms, blocks, **more), [wire] * len(arms), ledger)
         await engine.run(lambda _: None)
@@ -308,8 +300,8 @@ def test_a_flow_that_cannot_begin_does_not_spin(invented_time: InventedTime) -> 
 
 
 def test_a_load_that_is_stopped_begins_nothing_more_and_says_what_it_left() -> None:
-    async def stopped() -> tuple[LoopWire, Ledger, int]:
-        wire, ledger = LoopWire(never), Ledger(0)
+    async def stopped() -> tuple[AskedWire, Ledger, int]:
+        wire, ledger = AskedWire(never), Ledger(0)
         arms = (Arm("x", WirePlan("stdio", "2026-07-28"), (single(),)),)
         engine = wire.engine = Engine(Plan(arms, (Block(0, 60.0, None, 4),) * 2), [wire], ledger)
         running = asyncio.create_task(engine.run(lambda _: None))

@@ -1,12 +1,12 @@
 """What the engine's books say of operations under way, and its columns of calls that were never sent."""
 
 import asyncio
-import json
 from dataclasses import astuple
 from typing import Any
 
 import numpy as np
 import pytest
+from loop_wires import LoopWire
 
 from mcp_workbench.load.baselines.figures import figures_of
 from mcp_workbench.load.generator.answers import OK
@@ -21,30 +21,19 @@ ANSWER_S = 0.004
 THINKING = Operation("flow", 1.0, (Step("one", ({},)), Step("two", ({},), think_s=0.03)))
 
 
-class AnsweringWire:
+class AnsweringWire(LoopWire):
     """A wire that answers every call of an arm with the arm's name, after a while."""
 
     def __init__(self, name: str, result: dict[str, Any]) -> None:
-        self.pid: int | None = None
-        self.reopened = 0
-        self.engine: Engine | None = None
+        super().__init__()
         self._name = name
         self._result = result
-
-    async def open(self, users: int) -> None: ...
-
-    async def close(self) -> None: ...
-
-    def request(self, tool: str, arguments: dict[str, Any]) -> Request:
-        return tool.encode(), json.dumps(arguments).encode()
 
     def send(self, call: Call, request: Request) -> None:
         assert self.engine is not None
         message = {"result": {"structuredContent": self._result}}
         answer = f"{self._name} {call.tool}".encode()
         asyncio.get_running_loop().call_later(ANSWER_S, self.engine.ended, call, OK, "", answer, message)
-
-    def give_up(self, call: Call) -> None: ...
 
 
 def load(
