@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     from mcp_workbench.load.capacities.capacity_prices import CapacityPrices, acapacity_prices, capacity_prices
     from mcp_workbench.load.compare import acompare, compare
     from mcp_workbench.load.comparisons.comparison import Comparison
-    from mcp_workbench.load.comparisons.gate import GateResult, GateSettings, read_gate
+    from mcp_workbench.load.comparisons.gate import GateSettings, read_gate
+    from mcp_workbench.load.comparisons.judging import GateResult
     from mcp_workbench.load.comparisons.verdicts import Verdict
     from mcp_workbench.load.options import LoadOptions, RampOptions
     from mcp_workbench.load.samples.prices import PriceList, aprice_list, price_list
@@ -102,7 +103,8 @@ _HOMES = {
     "load.capacities.capacity": ("Capacity",),
     "load.capacities.capacity_prices": ("CapacityPrices", "acapacity_prices", "capacity_prices"),
     "load.comparisons.comparison": ("Comparison",),
-    "load.comparisons.gate": ("GateResult", "GateSettings", "read_gate"),
+    "load.comparisons.gate": ("GateSettings", "read_gate"),
+    "load.comparisons.judging": ("GateResult",),
     "load.baselines.history": ("History",),
     "load.compare": ("acompare", "compare"),
     "load.options": ("LoadOptions", "RampOptions"),

@@ -6,6 +6,8 @@ import numpy as np
 
 from mcp_workbench.load.baselines.conditions import Conditions
 from mcp_workbench.load.baselines.honesty import Honesty
+from mcp_workbench.load.comparisons.comparison import Comparison
+from mcp_workbench.load.comparisons.findings import Finding
 from mcp_workbench.load.measured import OK, OUTCOMES, Calls
 from mcp_workbench.records import Outcome
 
@@ -100,3 +102,8 @@ def columns(
         dropped=0,
         codes=Counter(),
     )
+
+
+def finding(comparison: Comparison, measure: str, tool: str = "") -> Finding:
+    """Return what a comparison found of one measure, of all calls together or of one tool."""
+    return next(each for each in comparison.findings if (each.measure, each.tool) == (measure, tool))

@@ -34,7 +34,8 @@ from mcp_workbench.untrusted import escaped, one_line
 
 if TYPE_CHECKING:
     from mcp_workbench.charts import Chart
-    from mcp_workbench.load.comparisons.gate import GateResult, GateSettings
+    from mcp_workbench.load.comparisons.gate import GateSettings
+    from mcp_workbench.load.comparisons.judging import GateResult
 
 PERCENTILES: Final = (50, 90, 95, 99, 99.9)
 
@@ -170,7 +171,8 @@ class Baseline(Report):
             FileError: the file is no gate, or limits nothing.
             UsageError: it has limits of a tool that was not measured.
         """
-        from mcp_workbench.load.comparisons.gate import GateSettings, judge, read_gate
+        from mcp_workbench.load.comparisons.gate import GateSettings, read_gate
+        from mcp_workbench.load.comparisons.judging import judge
 
         settings = limits if isinstance(limits, GateSettings) else read_gate(limits)
         name = "the gate" if limits is None or isinstance(limits, GateSettings) else repr(one_line(limits, 200))
