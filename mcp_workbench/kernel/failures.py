@@ -117,7 +117,8 @@ def _why(target: Target, cause: BaseException, evidence: Evidence, timeout_s: fl
     if isinstance(cause, httpx2.TransportError | httpx2.InvalidURL):
         return f"{one_line(cause, 160)}; check the address, and that a Streamable HTTP server runs there"
     if command and is_connection_loss(cause):
-        return "the command ended, or closed its output, before it answered; run it in a terminal to see why"
+        advice = "mend what it says" if evidence.said.strip() else "run it in a terminal to see why"
+        return f"the command ended, or closed its output, before it answered; {advice}"
     if evidence.http_status is not None and evidence.http_status >= 300:
         return f"it answered HTTP {evidence.http_status}; {_status_advice(evidence.http_status, cause)}"
     if evidence.content_type and not evidence.content_type.startswith(("application/json", "text/event-stream")):

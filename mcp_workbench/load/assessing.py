@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -15,10 +16,12 @@ from mcp_types import CallToolResult, Tool
 from pydantic import ValidationError
 
 from mcp_workbench.contracts.schemas.evaluation import conforms
-from mcp_workbench.load.baselines.honesty import FLAGGED_SHARE, UNSEEN_SERVER, VOID_SHARE, Honesty
+from mcp_workbench.load.baselines.honesty import FLAGGED_SHARE, NEVER_SENT, UNSEEN_SERVER, VOID_SHARE, Honesty
 from mcp_workbench.load.generator.answers import GENERATOR_NO_SOCKETS, read_message
+from mcp_workbench.load.generator.references import UNIQUE, references
 from mcp_workbench.load.measured import Calls
-from mcp_workbench.load.run import Run
+from mcp_workbench.load.run import Run, were_sent
+from mcp_workbench.untrusted import one_line
 
 _LATE_MS: Final = 2.0
 _BUSIEST: Final = 0.2
@@ -27,6 +30,7 @@ _LITTLE_TOLERANCE: Final = 0.05
 # One that works less than this in all was not the bottleneck when something else took its processor for a while.
 _WORKING_SHARE: Final = 0.3
 _SHORTEST_NS: Final = 20_000_000
+_MOST_STEPS: Final = 3
 
 
 def assess(
@@ -96,7 +100,29 @@ def assess(
         machine=f"{platform.system()} {platform.machine()}, {psutil.cpu_count() or 1} cores",
     )
     void = (*_without_sockets(calls), *(_void_in_process(found, calls) if in_process else _void(found)))
-    return replace(found, void=void, notes=(*notes, *_left_out(run), *_notes(found, in_process, _unseen(run))))
+    told = (
+        *notes,
+        *_never_sent(run, mine if blocks is None else blocks),
+        *_left_out(run),
+        *_notes(found, in_process, _unseen(run)),
+    )
+    return replace(found, void=void, notes=told)
+
+
+def _never_sent(run: Run, blocks: Sequence[int]) -> Iterable[str]:
+    """Say of which steps calls were never sent, and what they had needed of the steps before."""
+    column = run.columns
+    rows = np.flatnonzero(np.isin(column["block"], blocks) & ~were_sent(column))
+    places = Counter(zip(column["operation"][rows].tolist(), column["step"][rows].tolist(), strict=True))
+    for (kind, number), count in places.most_common(_MOST_STEPS):
+        flow = run.plan.arms[run.plan.blocks[blocks[0]].arm].operations[kind]
+        step = flow.steps[number]
+        taken = [".".join(filter(None, each)) for each in references(list(step.arguments)) if each[0] != UNIQUE]
+        yield (
+            f"{count:,} calls of {one_line(step.tool, 60)} {NEVER_SENT}: step {number + 1} of "
+            f"{one_line(flow.name, 60)!r} takes {one_line(', '.join(f'${{{each}}}' for each in taken), 120)}, which is "
+            "not in the structured content of an earlier step; see what that tool answers"
+        )
 
 
 def _left_out(run: Run) -> Iterable[str]:

@@ -16,6 +16,7 @@ from mcp_workbench.kernel.connection import Connection
 from mcp_workbench.load.assessing import assess
 from mcp_workbench.load.baselines.baseline import Baseline, baseline_of
 from mcp_workbench.load.baselines.conditions import Conditions
+from mcp_workbench.load.baselines.honesty import FIRST_CALL
 from mcp_workbench.load.calibration import calibration_block, calibration_identity, calibration_server
 from mcp_workbench.load.comparisons.comparison import refuse_other_population
 from mcp_workbench.load.driving import Listener, drive
@@ -156,8 +157,8 @@ async def first_call(connection: Connection, operations: Sequence[Operation], ti
     try:
         result = await connection.call(step.tool, arguments, timeout_s=timeout_s, purpose="warm-up")
     except CallTimeoutError:
-        return timeout_s * 1e3, f"the first call, made through the SDK, had no answer within {timeout_s:g} s"
-    note = "" if result.ok else f"the first call, made through the SDK, failed: {result.error}"
+        return timeout_s * 1e3, f"{FIRST_CALL} had no answer within {timeout_s:g} s"
+    note = "" if result.ok else f"{FIRST_CALL} failed: {result.error}"
     return result.latency_ms, note
 
 

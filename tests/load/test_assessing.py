@@ -15,8 +15,10 @@ from mcp_workbench.load.baselines.honesty import Honesty
 from mcp_workbench.load.baselines.honesty_words import honesty_words
 from mcp_workbench.load.generator.answers import GENERATOR_NO_SOCKETS
 from mcp_workbench.load.generator.ledger import COLUMNS
+from mcp_workbench.load.measured import OUTCOMES
 from mcp_workbench.load.plan import Arm, Block, Operation, Plan, Step, Wire
 from mcp_workbench.load.run import Beat, Books, Run, ServerCpu
+from mcp_workbench.records import Outcome
 
 MS = 1_000_000
 CORES = psutil.cpu_count() or 1
@@ -190,6 +192,24 @@ def test_what_a_reader_should_know_is_a_note(told: dict[str, Any], words: str) -
     found = honesty_of(**told)
     assert any(words in note for note in found.notes), found.notes
     assert found.void == ()
+
+
+def test_calls_that_were_never_sent_are_told_with_what_they_had_needed() -> None:
+    run = run_of()
+    steps = (Step("find", ({},), keep="found"), Step("read", ({"id": "${found.hits.0.id}", "key": "${unique}"},)))
+    flow = Operation("find and read", 1.0, steps)
+    arms = (replace(run.plan.arms[0], operations=(flow,)),)
+    second = np.arange(100) >= 60
+    columns = run.columns | {
+        "step": second.astype(np.uint16),
+        "outcome": np.where(second, OUTCOMES.index(Outcome.INVALID_OUTPUT), run.columns["outcome"]),
+        "end_ns": np.where(second, run.columns["start_ns"], run.columns["end_ns"]),
+    }
+    lacking = replace(run, plan=replace(run.plan, arms=arms), columns=columns)
+    assert assess(lacking, [0], lacking.calls(0), [ADD]).notes[0] == (
+        "40 calls of read were never sent: step 2 of 'find and read' takes ${found.hits.0.id}, which is not in the "
+        "structured content of an earlier step; see what that tool answers"
+    )
 
 
 def test_answers_that_were_promised_are_checked_and_no_note() -> None:

@@ -205,6 +205,7 @@ def test_calls_that_fail_are_counted_by_outcome_and_make_a_baseline_all_the_same
     assert found.whole.outcomes == {Outcome.TOOL_ERROR: found.whole.calls}
     assert not found.ok
     assert any("the first call, made through the SDK, failed" in note for note in found.honesty.notes)
+    assert "failed (100.0%): the first call, made through the SDK, failed" in found.headline()
     assert Baseline.load(believed(found).save(tmp_path / "failing.json")).whole.errors == found.whole.calls
 
 
@@ -287,8 +288,10 @@ def test_a_server_compared_live_with_itself_is_no_regression(bench: Workbench, h
 
 
 def test_a_slower_server_is_a_regression() -> None:
-    with Workbench(pausing(0.002)) as quick, Workbench(pausing(0.008)) as slow:
-        found = compare(quick, slow, tool="pause", rate=150, duration=1, warm_up=0.05)
+    # Other tests are at work, too: what they do to p50 is less than this, and need not be sure.
+    unsure = GateSettings(alarm_confidence=0.5)
+    with Workbench(pausing(0.002)) as quick, Workbench(pausing(0.05)) as slow:
+        found = compare(quick, slow, tool="pause", rate=150, duration=1, warm_up=0.05, settings=unsure)
         assert found.findings[0].measure == "p50"
         assert found.findings[0].verdict is Verdict.REGRESSION
         assert found.conditions[1].placement == "in the kernel"

@@ -24,7 +24,7 @@ from mcp_workbench.load.baselines.baseline_files import (
 from mcp_workbench.load.baselines.conditions import Conditions
 from mcp_workbench.load.baselines.figures import OverTime, ToolFigures, figures_of, over_time_of
 from mcp_workbench.load.baselines.honesty import Honesty
-from mcp_workbench.load.baselines.honesty_words import HONESTY_TITLE, honesty_words
+from mcp_workbench.load.baselines.honesty_words import HONESTY_TITLE, failing_words, honesty_words
 from mcp_workbench.load.baselines.pairs import Calibration, Pairs, pairs_of
 from mcp_workbench.load.measured import OK, Calls
 from mcp_workbench.records import Outcome
@@ -132,6 +132,7 @@ class Baseline(Report):
         words = (
             f"{named}: {whole.calls:,} calls of {of} over {one_line(self.conditions.words())}: {took}"
             f"{whole.errors:,} failed ({whole.error_rate:.1%})"
+            f"{failing_words(self.tools, self.honesty)}"
         )
         return words + (f"; VOID: {'; '.join(one_line(why) for why in self.void)}" if self.void else "")
 

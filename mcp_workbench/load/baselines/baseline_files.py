@@ -199,7 +199,15 @@ def read_file(file: Path | str) -> BaselineFile:
     Raises:
         FileError: it cannot be read, or is no baseline; the sentence names file, line and field.
     """
-    return _checked(read_document(Path(file)))
+    path = Path(file).expanduser()
+    name = one_line(file, 200)
+    if not path.exists():
+        raise FileError(f"there is no baseline at {name!r}; check the path, or measure one first")
+    if path.suffix != ".json":
+        raise FileError(
+            f"{name!r} is no baseline, whose name ends in .json; give a file that the workbench saved one in"
+        )
+    return _checked(read_document(path))
 
 
 def write_file(content: BaselineFile, file: Path | str) -> Path:

@@ -11,6 +11,12 @@ VOID_SHARE = 0.95
 queueing begins to be billed to the server, above the second it was the bottleneck. Source: measured for this project
 against a server of known speed; see ``benchmarks/``."""
 
+FIRST_CALL = "the first call, made through the SDK,"
+"""How a note begins that says why the call failed with which a load is tried out."""
+
+NEVER_SENT = "were never sent"
+"""What a note says of calls that lacked what an earlier step of their flow was to answer."""
+
 UNSEEN_SERVER = "the server among it if it runs on this machine"
 """What everything else is told with where the server's processes cannot be seen."""
 

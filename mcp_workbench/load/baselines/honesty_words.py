@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from mcp_workbench.load.baselines.conditions import Conditions
-from mcp_workbench.load.baselines.honesty import UNSEEN_SERVER, Honesty
+from mcp_workbench.load.baselines.figures import ToolFigures
+from mcp_workbench.load.baselines.honesty import FIRST_CALL, NEVER_SENT, UNSEEN_SERVER, Honesty
 from mcp_workbench.untrusted import one_line
 
 HONESTY_TITLE: Final = "How it was measured"
+_NAMED: Final = 3
 
 
 def honesty_words(honesty: Honesty, conditions: Conditions) -> list[tuple[str, str]]:
@@ -54,3 +57,14 @@ def honesty_words(honesty: Honesty, conditions: Conditions) -> list[tuple[str, s
         ("machine", one_line(honesty.machine)),
         *(("note", one_line(note)) for note in honesty.notes),
     ]
+
+
+def failing_words(tools: Sequence[ToolFigures], honesty: Honesty) -> str:
+    """Return which tools failed with every call, and why as far as notes say; empty if none did."""
+    failing = [one_line(row.tool, 60) for row in tools if row.calls and row.errors == row.calls]
+    if not failing:
+        return ""
+    more = f" and {len(failing) - _NAMED} more" if len(failing) > _NAMED else ""
+    of = "" if len(failing) == len(tools) else f", all calls of {', '.join(failing[:_NAMED])}{more}"
+    why = [one_line(note) for note in honesty.notes if note.startswith(FIRST_CALL) or NEVER_SENT in note]
+    return of + (f": {why[0]}" if why else "")

@@ -34,9 +34,9 @@ from mcp_workbench.records import Outcome
 from mcp_workbench.untrusted import one_line
 
 TRUST_STORED: Final = (
-    "Of runs of 6 s that were 20 minutes apart, one of each two beside other work, 1 of 30 of the same server was a "
-    "false alarm, and a call that took a fifth longer was found 23 times of 30; all else was not enough data. This way "
-    "finds regressions; an all-clear needs a live comparison."
+    "Of runs of 6 s that were 20 minutes apart, one of each two beside other work, 1 of 60 of the same server was a "
+    "false alarm, and a call that took a fifth longer was found 35 times of 60; all else was not enough data. This way "
+    "finds regressions, greater ones more often; an all-clear needs a live comparison."
 )
 """How often comparisons with a stored baseline were right, in words; from ``benchmarks/RESULTS.md``."""
 
@@ -44,6 +44,7 @@ TRUST_STORED: Final = (
 _INSTEAD: Final = "compare the two live, or measure with more processes on a machine as fast and as quiet"
 # Only a command is started by the workbench, as often as it takes.
 _INSTEAD_OF_ONE: Final = "compare the two live"
+_MUCH_ELSE: Final = 0.4
 _TAIL: Final = "tail: two days are not compared by it; compare the two live"
 
 
@@ -80,7 +81,7 @@ def compare_stored(
     seconds = min(baseline.whole.seconds, candidate.whole.seconds)
     count = min(before.blocks, after.blocks)
     instead = _INSTEAD if baseline.conditions.transport == "stdio" else _INSTEAD_OF_ONE
-    short = _short((baseline, candidate), names, gate)
+    short, crowded = _short((baseline, candidate), names, gate), _crowded((baseline, candidate), names)
 
     def judged(measure: str, pair: tuple[Related | None, Related | None], foreign_sd: float, tool: str = "") -> Finding:
         bounds = p50_bounds(gate if not tool else strict, Luck(math.hypot(luck_sd, foreign_sd * other_work)))
@@ -88,6 +89,8 @@ def compare_stored(
         bounds = replace(bounds, alarm_confidence=bounds.confidence, instead=instead, few=short)
         calls = min(_well(each, tool) for each in (baseline, candidate))
         found = judged_ratio(measure, _ratio(*pair, count), calls, seconds, bounds, tool=tool)
+        if found.verdict is Verdict.REGRESSION and crowded:
+            found = replace(found, words=f"{found.words}; {crowded}")
         return replace(found, unit="calibrations")
 
     tools = [name for name in before.tools if name in after.tools]
@@ -149,6 +152,16 @@ def _short(sides: tuple[Baseline, Baseline], names: tuple[str, str], settings: G
         or _well(side, "") < settings.least_calls
     ]
     return f"of too few calls: measure {' and '.join(found or ['both'])} again, for longer"
+
+
+def _crowded(sides: tuple[Baseline, Baseline], names: tuple[str, str]) -> str:
+    """Return beside which of the two others kept much of the machine busy: what was measured of trust had less."""
+    told = [
+        f"{side.honesty.foreign_share:.1f} of {side.honesty.cores} cores beside {one_line(name, 60)}"
+        for name, side in zip(names, sides, strict=True)
+        if side.honesty.foreign_share > _MUCH_ELSE * side.honesty.cores
+    ]
+    return f"others kept {' and '.join(told)} busy: measure again on a quieter machine to be sure" if told else ""
 
 
 def _pairs(stored: Baseline, name: str) -> Pairs:

@@ -15,7 +15,9 @@ from mcp_workbench.errors import FileError, UsageError, VoidRunError
 from mcp_workbench.load.baselines.baseline import Baseline, baseline_of
 from mcp_workbench.load.baselines.pairs import MOST_TOOLS, pairs_of
 from mcp_workbench.load.comparisons.gate import GateSettings, Limits
-from mcp_workbench.load.measured import Calls
+from mcp_workbench.load.measured import OUTCOMES, Calls
+from mcp_workbench.records import Outcome
+from mcp_workbench.untrusted import one_line
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOSTILE = MARKUP + "\x1b[2J\n$x$" + "z" * 5_000
@@ -34,6 +36,18 @@ def test_the_headline_says_what_was_called_how_and_how_it_went() -> None:
     )
     assert found.headline().endswith("0 failed (0.0%)")
     assert "calls of 2 tools" in made(arm(1, tools=("add", "read"))).headline()
+
+
+def test_the_headline_names_tools_that_always_fail_and_why() -> None:
+    note = "the first call, made through the SDK, failed: 'query' is a required property"
+    tried = replace(HONESTY, notes=("other programs kept 1.0 of 2 cores busy", note))
+    every = replace(made(arm(1, failing=1.0)), honesty=tried)
+    assert every.headline().endswith(f"600 failed (100.0%): {note}")
+    tools = arm(1, tools=("add", MARKUP))
+    one = made(replace(tools, outcome=np.where(tools.tool == 1, OUTCOMES.index(Outcome.TOOL_ERROR), tools.outcome)))
+    assert one.headline().endswith(f"300 failed (50.0%), all calls of {one_line(MARKUP, 60)}")
+    assert one_line(MARKUP, 60) not in one._repr_html_()
+    assert made(arm(1, failing=0.5)).headline().endswith("%)")
 
 
 def test_the_table_has_a_row_a_tool_and_a_column_for_each_failure_that_occurred() -> None:

@@ -188,3 +188,12 @@ def test_texts_of_a_file_are_made_safe_to_print() -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"no\.json"):
         Baseline.load(tmp_path / "no.json")
+
+
+def test_a_file_that_is_not_there_or_something_else_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"there is no baseline at '.*none\.json'; check the path, or measure"):
+        Baseline.load(tmp_path / "none.json")
+    code = tmp_path / "server.py"
+    code.write_text("app = server(name: str)\n")
+    with pytest.raises(FileError, match=r"server\.py' is no baseline, whose name ends in \.json"):
+        Baseline.load(code)

@@ -179,3 +179,13 @@ def test_what_other_work_does_to_the_quick_calls_of_a_tool_is_what_the_settings_
     careful = GateSettings(quick_foreign_sd=0.3)
     assert finding(compare_stored(before, busy), "p10", "find").verdict is Verdict.REGRESSION
     assert finding(compare_stored(before, busy, settings=careful), "p10", "find").verdict is not Verdict.REGRESSION
+
+
+def test_a_regression_beside_much_other_work_says_so() -> None:
+    before, after = stored(1), stored(2, factor=1.5)
+    assert "busy" not in compare_stored(before, after).headline()
+    busy = replace(after, honesty=replace(after.honesty, foreign_share=1.3, cores=2))
+    told = compare_stored(before, busy, names=("1.0", "2.0")).headline()
+    assert "others kept 1.3 of 2 cores beside 2.0 busy: measure again on a quieter machine to be sure" in told
+    half = replace(after, honesty=replace(after.honesty, foreign_share=0.5, cores=2))
+    assert "busy" not in compare_stored(before, half).headline()
