@@ -129,16 +129,19 @@ def baseline(
         _ = kept.ok
     with opened(target, timeout, http) as bench, contextlib.redirect_stdout(sys.stderr):
         measured = bench.baseline(workload=called, contract=book, calibrated=calibration, label=label, **load)
-    if as_json:
-        sys.stdout.write(measured.to_json() + "\n")
-    else:
-        say_table(measured.frame.drop(columns=_TOO_WIDE), measured.headline())
-        say_table(measured.honesty_frame, HONESTY_TITLE)
-    _refuse_nothing(measured)
-    if output is not None:
-        complain(f"{measured.save(output)}: a baseline of {measured.whole.calls:,} calls")
-    if kept is not None:
-        complain(f"{kept.file}: baseline {kept.add(measured)}")
+    # Shown first, which is not lost if a file cannot be written; and kept even if nobody reads on (`| head`).
+    try:
+        if as_json:
+            sys.stdout.write(measured.to_json() + "\n")
+        else:
+            say_table(measured.frame.drop(columns=_TOO_WIDE), measured.headline())
+            say_table(measured.honesty_frame, HONESTY_TITLE)
+    finally:
+        _refuse_nothing(measured)
+        if output is not None:
+            complain(f"{measured.save(output)}: a baseline of {measured.whole.calls:,} calls")
+        if kept is not None:
+            complain(f"{kept.file}: baseline {kept.add(measured)}")
 
 
 def compare(

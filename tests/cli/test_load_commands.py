@@ -1,6 +1,7 @@
 """``mcp-workbench baseline``, ``compare``, ``gate`` and ``trend``: what they print and write, and how they end."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -68,6 +69,21 @@ def test_a_baseline_is_a_table_how_it_was_measured_and_a_file(run: Run, http_add
     assert err == f"{file}: a baseline of 30 calls\n{history}: baseline 1\n"
     assert Baseline.load(file) == History(history).baselines()[0]
     assert Baseline.load(file).label == "1.4"
+
+
+def test_a_baseline_is_kept_even_if_nobody_reads_its_table(tmp_path: Path, http_address: str) -> None:
+    file = tmp_path / "kept.json"
+    words = [*ADD, "--rate", "100", *QUICK, "-o", str(file)]
+    for _ in range(4):
+        reads, writes = os.pipe()
+        os.close(reads)
+        command = [sys.executable, "-m", "mcp_workbench.cli", "baseline", http_address, *words]
+        with os.fdopen(writes, "wb") as nobody:
+            ended = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, text=True, timeout=60)
+        if "void" not in ended.stderr:
+            break
+    assert "Traceback" not in ended.stderr
+    assert Baseline.load(file).whole.calls > 0
 
 
 def test_failed_calls_of_a_baseline_are_json_for_programs_and_exit_with_0(run: Run) -> None:
